@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* A binary heap of timers, ordered by (deadline, order of arming). */
+#include "base/clock.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct entry {
+	struct timer *timer;
+	uint64_t order;
+};
+
+struct clock {
+	struct clock_config cfg;
+	struct entry *heap;
+	uint32_t count, room;
+	uint64_t order;                 /* of the next arming */
+};
+
+struct clock *clock_new(const struct clock_config *config)
+{
+	struct clock *c = calloc(1, sizeof(*c));
+
+	assert(c && config->now);
+	c->cfg = *config;
+	return c;
+}
+
+void clock_free(struct clock *c)
+{
+	if (!c)
+		return;
+	assert(c->count == 0);
+	free(c->heap);
+	free(c);
+}
+
+uint64_t clock_now(const struct clock *c)
+{
+	return c->cfg.now(c->cfg.owner);
+}
+
+static bool before(const struct entry *a, const struct entry *b)
+{
+	if (a->timer->deadline != b->timer->deadline)
+		return a->timer->deadline < b->timer->deadline;
+	return a->order < b->order;
+}
+
+static void put(struct clock *c, uint32_t i, struct entry e)
+{
+	c->heap[i] = e;
+	e.timer->slot = i;
+}
+
+static void up(struct clock *c, uint32_t i, struct entry e)
+{
+	while (i > 0 && before(&e, &c->heap[(i - 1) / 2])) {
+		put(c, i, c->heap[(i - 1) / 2]);
+		i = (i - 1) / 2;
+	}
+	put(c, i, e);
+}
+
+static void down(struct clock *c, uint32_t i, struct entry e)
+{
+	for (;;) {
+		uint32_t kid = 2 * i + 1;
+
+		if (kid >= c->count)
+			break;
+		if (kid + 1 < c->count && before(&c->heap[kid + 1], &c->heap[kid]))
+			kid++;
+		if (!before(&c->heap[kid], &e))
+			break;
+		put(c, i, c->heap[kid]);
+		i = kid;
+	}
+	put(c, i, e);
+}
+
+void timer_init(struct timer *t, struct clock *c, void (*fire)(void *owner), void *owner)
+{
+	*t = (struct timer){ .clock = c, .fire = fire, .owner = owner, .deadline = CLOCK_NEVER };
+}
+
+void timer_cancel(struct timer *t)
+{
+	struct clock *c = t->clock;
+	struct entry last;
+	uint32_t i = t->slot;
+
+	if (!timer_armed(t))
+		return;
+	t->deadline = CLOCK_NEVER;
+	last = c->heap[--c->count];
+	if (last.timer == t)
+		return;
+	if (i > 0 && before(&last, &c->heap[(i - 1) / 2]))
+		up(c, i, last);
+	else
+		down(c, i, last);
+}
+
+void timer_set(struct timer *t, uint64_t deadline_ns)
+{
+	struct clock *c = t->clock;
+
+	if (deadline_ns == t->deadline)
+		return;
+	timer_cancel(t);
+	if (deadline_ns == CLOCK_NEVER)
+		return;
+	if (c->count == c->room) {
+		c->room = c->room ? 2 * c->room : 16;
+		c->heap = realloc(c->heap, c->room * sizeof(*c->heap));
+		assert(c->heap);
+	}
+	t->deadline = deadline_ns;
+	up(c, c->count++, (struct entry){ t, c->order++ });
+	if (t->slot == 0 && c->cfg.earlier)
+		c->cfg.earlier(c->cfg.owner);
+}
+
+uint64_t clock_deadline(const struct clock *c)
+{
+	return c->count ? c->heap[0].timer->deadline : CLOCK_NEVER;
+}
+
+bool clock_run(struct clock *c)
+{
+	uint64_t end = c->order, now = clock_now(c);
+	bool any = false;
+
+	while (c->count && c->heap[0].timer->deadline <= now && c->heap[0].order < end) {
+		struct timer *t = c->heap[0].timer;
+
+		timer_cancel(t);
+		t->fire(t->owner);
+		any = true;
+	}
+	return any;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A decoded instruction: the common ground of the decoder, both engines and the disassembler.
+ *
+ * `op` is the mnemonic of the Intel manual (SDM volume 2), operands say the rest: one OP_MOV serves all widths.
+ * Where a mnemonic is ambiguous: the string operations are OP_MOVS, OP_CMPS, OP_STOS, OP_LODS, OP_SCAS, OP_INS, OP_OUTS
+ * (width in operand 0; OP_MOVSD and OP_CMPSD are the SSE2 ones); condition families are OP_JCC, OP_SETCC, OP_CMOVCC with
+ * `cc`; far forms are OP_CALLF, OP_JMPF, OP_RETF; moves to and from control, debug and segment registers are OP_MOV with
+ * such an operand (OPD_CR, OPD_DR, OPD_SEG).  A VEX form has the number of its legacy twin (VADDPS is OP_ADDPS) with
+ * `vex` set; SSE forms with two operands repeat the destination as operand 1, so that legacy and VEX forms read alike:
+ * o[0] = op(o[1], o[2]).  Loads, moves and other SSE forms with no second source have two operands in both encodings.
+ */
+#ifndef CPU_INSN_H
+#define CPU_INSN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum op {
+	OP_INVALID = 0,                 /* #UD */
+#define OP(name) OP_##name,
+#include "cpu/ops.h"
+#undef OP
+	OP_COUNT
+};
+
+enum operand_kind {
+	OPD_NONE,
+	OPD_GPR,                        /* reg 0..15 by size; size 1 without REX: reg 4..7 with `high` are AH CH DH BH */
+	OPD_MEM,                        /* insn.mem; size 0 if the operand has none (LEA, INVLPG) */
+	OPD_IMM,                        /* insn.imm, sign- or zero-extended as the instruction says */
+	OPD_IMM2,                       /* insn.imm2: ENTER, EXTRQ, far pointers' selector */
+	OPD_REL,                        /* insn.imm is the displacement from the next instruction */
+	OPD_FAR,                        /* ptr16:16/32: imm2:imm */
+	OPD_SEG, OPD_CR, OPD_DR,
+	OPD_ST, OPD_MMX,
+	OPD_XMM,                        /* size 16 or 32 for YMM; less for scalar forms: 4, 8 */
+};
+
+struct operand {
+	uint8_t kind;                   /* enum operand_kind */
+	uint8_t reg;
+	uint8_t size;                   /* bytes accessed, 0 if variable (FXSAVE, XSAVE) */
+	uint8_t high : 1;               /* AH CH DH BH, with reg already reduced to 0..3 */
+	uint8_t read : 1, written : 1;
+};
+
+enum { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_NONE };
+enum { REG_NONE = 0xff, REG_RIP = 0xfe };
+
+enum { REP_NONE, REP_F2, REP_F3 };
+
+/* EFLAGS that the instruction reads, sets, and leaves undefined, as bits CF=1 PF=4 AF=0x10 ZF=0x40 SF=0x80 OF=0x800 (DF 0x400). */
+struct flag_use {
+	uint16_t read, written, undefined;
+};
+
+enum insn_class {                       /* bits of insn.traits */
+	INSN_ENDS_BLOCK = 1 << 0,       /* may change RIP other than to the next, or the mode */
+	INSN_PRIVILEGED = 1 << 1,       /* #GP at CPL > 0 (before other checks) */
+	INSN_X87 = 1 << 2, INSN_MMX = 1 << 3, INSN_SSE = 1 << 4, INSN_AVX = 1 << 5,
+	INSN_LOCKABLE = 1 << 6,
+	INSN_NO64 = 1 << 7,             /* #UD in 64-bit mode (already OP_INVALID there) */
+	INSN_IO = 1 << 8,
+	INSN_STRING = 1 << 9,
+};
+
+struct insn {
+	uint16_t op;                    /* enum op */
+	uint8_t len;                    /* bytes, prefixes included */
+	uint8_t mode;                   /* 16, 32 or 64 */
+	uint8_t opsize, addrsize;       /* effective, bytes: 2, 4, 8 */
+	uint8_t rep;                    /* the F2/F3 that is a prefix, not part of the opcode */
+	uint8_t cc;                     /* condition, low nibble of the opcode, for JCC SETCC CMOVCC LOOPcc */
+	bool lock, vex, vex_l, vex_w;
+	uint8_t rex;                    /* the REX byte, 0 if none */
+	uint8_t map;                    /* 0: one byte, 1: 0F, 2: 0F38, 3: 0F3A */
+	uint8_t opcode, modrm;          /* last opcode byte; ModRM if the form has one */
+	uint8_t mandatory;              /* 0, 0x66, 0xf2, 0xf3 as part of the opcode */
+	bool has_modrm;
+	uint16_t traits;
+	struct {
+		uint8_t seg;            /* effective: default or override */
+		uint8_t base, index;    /* 0..15, REG_NONE, base also REG_RIP (disp is from the instruction's end) */
+		uint8_t scale;          /* 1, 2, 4, 8 */
+		uint8_t vsib;           /* 0, or 16/32: index is that vector register */
+		int32_t disp;           /* moffs of 64 bits: in imm */
+		bool moffs;
+	} mem;
+	uint64_t imm, imm2;
+	uint8_t operands;               /* how many */
+	struct operand o[5];
+	struct flag_use flags;
+};
+
+enum decode_result {
+	DECODE_OK,                      /* op may still be OP_INVALID: #UD with len set */
+	DECODE_SHORT,                   /* needs more than `avail` bytes */
+	DECODE_LONG,                    /* over 15 bytes: #GP(0) */
+};
+/* Decode one instruction at bytes; mode is 16, 32 or 64.  Pure: reads at most min(avail, 15) bytes. */
+enum decode_result insn_decode(struct insn *i, const uint8_t *bytes, size_t avail, unsigned mode);
+
+/* Intel syntax, as objdump -M intel prints it; rip is the instruction's address.  Returns the text's length. */
+size_t insn_text(const struct insn *i, uint64_t rip, char *buf, size_t len);
+const char *op_name(enum op op);        /* lower case */
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+
+static uint64_t time_ns;
+static int earlier_calls;
+static int order[64], fired;
+
+static uint64_t now(void *owner)
+{
+	(void)owner;
+	return time_ns;
+}
+
+static void earlier(void *owner)
+{
+	(void)owner;
+	earlier_calls++;
+}
+
+struct probe {
+	struct timer t;
+	int id;
+	bool rearm;
+};
+
+static void fire(void *owner)
+{
+	struct probe *p = owner;
+
+	order[fired++] = p->id;
+	if (p->rearm && fired < 60)
+		timer_soon(&p->t);
+}
+
+static struct clock *new_clock(void)
+{
+	time_ns = 1000;
+	earlier_calls = fired = 0;
+	return clock_new(&(struct clock_config){ .now = now, .earlier = earlier });
+}
+
+static void timers_fire_in_order_of_deadline_then_of_arming(void **state)
+{
+	struct clock *c = new_clock();
+	struct probe p[20];
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		p[i] = (struct probe){ .id = i };
+		timer_init(&p[i].t, c, fire, &p[i]);
+	}
+	for (int i = 0; i < 20; i++)
+		timer_set(&p[i].t, 2000 + (uint64_t)(i * 7 % 5));
+	time_ns = 5000;
+	assert_true(clock_run(c));
+	assert_int_equal(fired, 20);
+	for (int i = 1; i < 20; i++) {
+		int a = order[i - 1] * 7 % 5, b = order[i] * 7 % 5;
+
+		assert_true(a < b || (a == b && order[i - 1] < order[i]));
+	}
+	assert_int_equal(clock_deadline(c), CLOCK_NEVER);
+	clock_free(c);
+}
+
+static void cancelled_timer_stays_silent_wherever_it_sits(void **state)
+{
+	struct clock *c = new_clock();
+	struct probe p[16];
+
+	(void)state;
+	for (int gone = 0; gone < 16; gone++) {
+		fired = 0;
+		for (int i = 0; i < 16; i++) {
+			p[i] = (struct probe){ .id = i };
+			timer_init(&p[i].t, c, fire, &p[i]);
+			timer_set(&p[i].t, time_ns + (uint64_t)(i * 11 % 16));
+		}
+		timer_cancel(&p[gone].t);
+		timer_cancel(&p[gone].t);
+		time_ns += 100;
+		clock_run(c);
+		assert_int_equal(fired, 15);
+		for (int i = 0; i < 15; i++)
+			assert_int_not_equal(order[i], gone);
+		for (int i = 1; i < 15; i++)
+			assert_true(order[i - 1] * 11 % 16 < order[i] * 11 % 16);
+	}
+	clock_free(c);
+}
+
+static void a_timer_that_rearms_for_now_lets_the_caller_go(void **state)
+{
+	struct clock *c = new_clock();
+	struct probe p = { .id = 1, .rearm = true };
+
+	(void)state;
+	timer_init(&p.t, c, fire, &p);
+	timer_soon(&p.t);
+	assert_true(clock_run(c));
+	assert_int_equal(fired, 1);
+	assert_true(timer_armed(&p.t));
+	timer_cancel(&p.t);
+	clock_free(c);
+}
+
+static void an_earlier_first_deadline_is_reported(void **state)
+{
+	struct clock *c = new_clock();
+	struct probe a = { .id = 1 }, b = { .id = 2 };
+
+	(void)state;
+	timer_init(&a.t, c, fire, &a);
+	timer_init(&b.t, c, fire, &b);
+	timer_set(&a.t, 5000);
+	assert_int_equal(earlier_calls, 1);
+	timer_set(&b.t, 6000);
+	assert_int_equal(earlier_calls, 1);
+	timer_set(&b.t, 4000);
+	assert_int_equal(earlier_calls, 2);
+	assert_int_equal(clock_deadline(c), 4000);
+	timer_cancel(&a.t);
+	timer_cancel(&b.t);
+	clock_free(c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(timers_fire_in_order_of_deadline_then_of_arming),
+		cmocka_unit_test(cancelled_timer_stays_silent_wherever_it_sits),
+		cmocka_unit_test(a_timer_that_rearms_for_now_lets_the_caller_go),
+		cmocka_unit_test(an_earlier_first_deadline_is_reported),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

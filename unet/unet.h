@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * unet: a user-mode network.  One instance is a NAT firewall with the address plan of QEMU's -netdev user: gateway and
+ * services on 10.0.2.2, DNS relay on 10.0.2.3, guests from 10.0.2.15.  Frames come and go through a struct port.
+ *
+ * An instance is used by one thread.  Time, randomness and sockets are handed in; a test brings its own of each.
+ * Nothing that a guest or a peer sends makes it block, exit, or grow past its configured limits.
+ */
+#ifndef UNET_UNET_H
+#define UNET_UNET_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/loop.h"
+#include "net/port.h"
+
+struct unet;
+
+/*
+ * The host's sockets.  The default (unet_host_sockets) is non-blocking system calls watched by a loop; tests and fuzzers
+ * simulate.  All calls return >= 0 or -errno, and none blocks.
+ */
+struct unet_sockets;
+const struct unet_sockets *unet_host_sockets(void);
+
+struct unet_config {
+	struct clock *clock;            /* virtual time; all timers of the stack */
+	struct loop *loop;              /* for the default sockets; NULL with simulated ones */
+	const struct unet_sockets *sockets;     /* NULL: unet_host_sockets() */
+	void *sockets_owner;
+	void (*random)(void *owner, void *buf, size_t len);     /* NULL: getrandom(2) */
+	void *random_owner;
+
+	bool ipv4, ipv6;
+	struct in_addr net, mask, host, dns, dhcpstart;         /* network order */
+	bool restricted;                /* restrict=on */
+	bool host_loopback;             /* host address reaches the host's loopback */
+	uint16_t mtu;                   /* 576..65520; 1500 */
+	const char *hostname, *domainname, *tftp_server_name, *bootfile;        /* NULL: none; copied */
+	const char *const *dnssearch;   /* NULL-terminated; NULL: none; copied */
+	const char *resolv_conf;        /* NULL: /etc/resolv.conf */
+	struct unet_limits {
+		uint32_t tcp_flows, tcp_pending, udp_flows, icmp_flows, fragments;      /* 0: the default, see docs/NETWORK.md */
+	} limits;
+};
+/* QEMU's defaults: 10.0.2.0/24 and so on. */
+void unet_config_defaults(struct unet_config *c);
+/* `net=`, `host=`, `dns=`, `dhcpstart=` text into the config, with QEMU's rules and messages (facts 1.1).  mask and derived
+ * addresses are computed; NULL arguments mean "not given". */
+bool unet_config_addresses(struct unet_config *c, const char *net, const char *host, const char *dns, const char *dhcpstart,
+			   struct err *err);
+
+struct unet *unet_new(const struct unet_config *config, struct err *err);
+void unet_free(struct unet *u);         /* closes every flow; the port must be parted first */
+struct port *unet_port(struct unet *u);
+
+/*
+ * "[tcp|udp]:[haddr]:hport-[gaddr]:gport".  On failure err holds QEMU's text: Invalid host forwarding rule 'R' (reason), or
+ * Could not set up host forwarding rule 'R': errno text.  Port 0 asks for any free one; *bound (may be NULL) gets it.
+ */
+bool unet_hostfwd_add(struct unet *u, const char *rule, uint16_t *bound, struct err *err);
+bool unet_hostfwd_remove(struct unet *u, const char *rule, struct err *err);    /* "[tcp|udp]:[haddr]:hport" */
+
+/* The table of `info usernet`, QEMU's columns. */
+void unet_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
+struct unet_counters {
+	uint64_t frames_in, frames_out, bytes_in, bytes_out;
+	uint64_t dropped_malformed, dropped_source, dropped_destination, dropped_limit, dropped_restricted, dropped_other;
+	uint64_t tcp_opened, tcp_refused, tcp_evicted, udp_opened, udp_evicted, icmp_opened;
+};
+void unet_get_counters(const struct unet *u, struct unet_counters *out);
+
+#endif
