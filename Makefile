@@ -63,11 +63,14 @@ $(O)/tenbox: $(O)/emu/main.o $(call libs,emu)
 
 include unet/lwip.mk
 
+# Everything that can be compiled, nothing run.
+landcheck: $(PARTS:%=$(O)/lib%.a) $(unit_bin) $(if $(wildcard emu/main.c),$(O)/tenbox)
+
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
 clean:
 	rm -rf build/release build/debug build/asan build/cov build/fuzz
 
 FORCE:
-.PHONY: all clean FORCE
+.PHONY: all clean landcheck FORCE
 .DELETE_ON_ERROR:
