@@ -24,11 +24,13 @@ enum {                                  /* configuration header, section 6.1 */
 
 struct pci_bus;
 struct pci_device;
+struct state_list;
 
 struct pci_bus_config {
 	struct bus *memory, *ports;
 	struct irq_line pirq[4];        /* PIRQA..D, already routed by the south bridge; levels are ORed here */
 	struct msi_sink msi;
+	struct state_list *states;      /* may be NULL: then call pci_bus_reset yourself */
 };
 struct pci_bus *pci_bus_new(const struct pci_bus_config *config);
 void pci_bus_free(struct pci_bus *b);
@@ -55,8 +57,11 @@ void pci_bar(struct pci_device *d, int n, uint64_t size, enum pci_bar_kind kind,
 void pci_bar_ram(struct pci_device *d, int n, uint64_t size, enum pci_bar_kind kind, void *host);
 /* The expansion ROM (copied; size is rounded up to a power of two). */
 void pci_rom(struct pci_device *d, const void *image, size_t len);
-/* Load an option ROM file.  `patch_ids` (QEMU's default ROMs): put the device's own ids into the PCIR structure and mend the checksum. */
-bool pci_rom_file(struct pci_device *d, const char *path, bool patch_ids, struct err *err);
+/*
+ * The same for an option ROM image that the user or a package brought: false with err if it is none.  `patch_ids` (QEMU's
+ * default ROMs): put the device's own ids into the first PCIR structure and mend the checksum.
+ */
+bool pci_rom_image(struct pci_device *d, const void *image, size_t len, bool patch_ids, struct err *err);
 
 /* The 256 bytes of configuration space, and beside them which bits a guest may write. */
 uint8_t *pci_config_bytes(struct pci_device *d);

@@ -24,7 +24,10 @@ struct state_section {
 struct state_list;
 struct state_list *state_list_new(void);
 void state_list_free(struct state_list *l);
-void state_add(struct state_list *l, const struct state_section *s);    /* copied */
+/* Copied (`name` is kept).  A NULL list is fine: a device made in a test needs none. */
+void state_add(struct state_list *l, const struct state_section *s);
 void state_reset_all(struct state_list *l);
+/* The sections in order; NULL past the end. */
+const struct state_section *state_get(const struct state_list *l, size_t index);
 
 #endif
