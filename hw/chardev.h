@@ -11,9 +11,9 @@ struct chardev {
 	size_t (*write)(struct chardev *c, const void *buf, size_t len);
 	/* The device has room again after can_receive said too little. */
 	void (*accept_input)(struct chardev *c);
-	/* Set by the device; called with the machine lock held, on the loop thread. */
+	/* Both set by the device (NULL: nobody listens); called with the machine lock held, on the loop thread. */
 	const struct chardev_user *user;
-	void *owner;
+	void *owner;                    /* handed to the calls of user */
 };
 
 struct chardev_user {
