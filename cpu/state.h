@@ -36,7 +36,7 @@ enum {
 	CR0_NW = 1 << 29, CR0_CD = 1 << 30,
 	CR4_VME = 1 << 0, CR4_PVI = 1 << 1, CR4_TSD = 1 << 2, CR4_DE = 1 << 3, CR4_PSE = 1 << 4, CR4_PAE = 1 << 5, CR4_MCE = 1 << 6,
 	CR4_PGE = 1 << 7, CR4_PCE = 1 << 8, CR4_OSFXSR = 1 << 9, CR4_OSXMMEXCPT = 1 << 10, CR4_UMIP = 1 << 11,
-	CR4_FSGSBASE = 1 << 16, CR4_PCIDE = 1 << 17, CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21,
+	CR4_LA57 = 1 << 12, CR4_FSGSBASE = 1 << 16, CR4_PCIDE = 1 << 17, CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21,
 	EFER_SCE = 1 << 0, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11,
 };
 #define CR0_PG (1u << 31)
@@ -54,5 +54,215 @@ struct fpu_area {                       /* XSAVE standard format: legacy region,
 	uint8_t ymm_hi[16][16];         /* bits 255:128 */
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct fpu_area) == 832, "XSAVE layout");
+
+
+struct segment {
+	uint16_t selector;
+	uint16_t attr;                  /* descriptor bits 40..55, limit bits cleared: enum below */
+	uint32_t limit;                 /* bytes, after granularity; offset of the last byte */
+	uint64_t base;
+};
+enum {
+	SEG_TYPE = 0xf, SEG_ACCESSED = 1, SEG_RW = 2 /* data: writable; code: readable */, SEG_DOWN = 4 /* data: expands down */,
+	SEG_CONFORMING = 4 /* code */, SEG_CODE = 8, SEG_S = 1 << 4 /* code or data */, SEG_DPL = 3 << 5, SEG_P = 1 << 7,
+	SEG_AVL = 1 << 12, SEG_L = 1 << 13, SEG_DB = 1 << 14, SEG_G = 1 << 15,
+};
+static inline unsigned segment_dpl(const struct segment *s) { return s->attr >> 5 & 3; }
+
+/* What the block cache must know of the mode beside the address; see cpu_mode_changed(). */
+enum {
+	KEY_16 = 0, KEY_32 = 1, KEY_64 = 2, KEY_CODE = 3,       /* size of code */
+	KEY_STACK32 = 1 << 2,           /* SS.B */
+	KEY_FLAT = 1 << 3,              /* CS, SS, DS, ES need neither base nor check (always so in 64-bit mode) */
+	KEY_USER = 1 << 4,              /* CPL 3 */
+	KEY_BITS = 5,
+};
+
+/*
+ * One page of linear addresses.  `read` and `write` are the page's linear address, or tlb_never() of the slot if that access
+ * must take the slow path: not mapped, not permitted, not RAM; for stores also: not yet dirty, or code was decoded from it.
+ */
+struct tlb_entry {
+	uint64_t read, write;
+	uint8_t *host;
+	uint64_t gpa;                   /* of the page; low bits: TLB_GLOBAL, TLB_LARGE */
+};
+enum { TLB_BITS = 10, TLB_SIZE = 1 << TLB_BITS, TLB_GLOBAL = 1, TLB_LARGE = 2 };
+enum { TLB_KERNEL, TLB_USER, TLB_SMAP /* kernel, user pages refused */, TLB_NEVER /* every access is slow */, TLB_COUNT };
+struct tlb {
+	struct tlb_entry e[TLB_SIZE];
+	uint16_t used[256];             /* slots filled since the last flush, while `uses` fits */
+	unsigned uses;
+};
+/* A tag that no address which selects this slot can match: its page number selects another slot. */
+static inline uint64_t tlb_never(unsigned slot)
+{
+	return 1ull << 63 | (uint64_t)(slot ^ TLB_SIZE / 2) << 12;
+}
+
+enum {                                  /* bits of cpu.events, see cpu_event() */
+	EV_KICK = 1 << 0,               /* cpu_kick: cpu_run returns */
+	EV_WORK = 1 << 1,               /* other processors or DMA left work: flushes, code to drop */
+	EV_INTR = 1 << 2,               /* the APIC or the 8259 may have an interrupt: look */
+	EV_NMI = 1 << 3, EV_INIT = 1 << 4, EV_SIPI = 1 << 5, EV_SMI = 1 << 6,
+};
+
+enum run_state { RUN_RUNNING, RUN_HALTED, RUN_WAIT_SIPI, RUN_SHUTDOWN };
+
+struct lapic;
+struct cpu_model;
+struct block;
+struct uop;
+struct code_cache;
+
+/* The MSRs that are only stored; those with an effect of their own are fields of struct cpu_state. */
+struct msr_state {
+	uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux;
+	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+	uint64_t pat, mtrr_def, mtrr_var[16], mtrr_fix[11];
+	uint64_t mcg_status, mcg_ctl, mc[10][4];
+	uint64_t misc_enable, spec_ctrl, debugctl, feature_control, ucode_rev, tsc_deadline_seen, xss;
+	uint64_t amd_hwcr, amd_syscfg, amd_decfg, amd_lscfg;
+	uint64_t kvm_system_time, kvm_wall_clock;
+};
+
+/* Plain data: what reset restores and a snapshot carries. */
+struct cpu_state {
+	/*
+	 * rax..r15, then constants that make an effective address one formula: [16] is 0 (no base, no index), [17] is the
+	 * RIP of the running block's first instruction.
+	 */
+	uint64_t gpr[18];
+	uint64_t rip;                   /* of the next instruction; inside a block see cpu_rip() */
+	/*
+	 * Arithmetic flags, each held as what it can be computed from: ZF is cc_z == 0; SF is bit 63 of cc_s and PF the
+	 * parity of its low byte; cc_c has CF in bit 63, CF ^ OF in bit 62 (that is: the carries out of the two top bits)
+	 * and AF in bit 3.
+	 */
+	uint64_t cc_z, cc_s, cc_c;
+	uint32_t flags;                 /* the other flags: TF IF DF IOPL NT RF VM AC VIF VIP ID; bit 1 is 1 */
+	uint8_t cpl;
+	bool nmi_blocked;
+	uint8_t shadow;                 /* interrupts are held off for one instruction: after STI (1), MOV/POP SS (2) */
+	uint8_t run;                    /* enum run_state */
+	struct segment seg[6], ldtr, tr;
+	struct { uint64_t base; uint16_t limit; } gdt, idt;
+	uint64_t cr0, cr2, cr3, cr4, efer, xcr0;
+	uint64_t dr[8];
+	uint64_t pdpte[4];              /* PAE: loaded with CR3 */
+	int64_t tsc_offset;             /* guest TSC = scaled clock + offset */
+	uint64_t tsc_adjust;
+	struct msr_state msr;
+	uint8_t sipi_vector;
+	uint64_t rng;                   /* RDRAND under icount */
+	struct fpu_area fpu;
+};
+
+struct cpus {
+	struct cpus_config config;
+	const struct cpu_ops *ops;
+	void *owner;
+	const struct cpu_model *model;
+	struct cpu *cpu[8];
+	unsigned count;
+	uint64_t a20_mask;              /* of physical addresses */
+	atomic_bool intr;               /* the 8259's INTR pin */
+	atomic_flag lock_prefix;        /* held by locked accesses that no host instruction can do */
+	/*
+	 * Per page of RAM (index: page number, modulo CODE_PAGES), a bit per processor: it has decoded code from the page; it
+	 * may have a write tag for it; and, of all processors together, which 64-byte granules hold code.
+	 */
+	_Atomic uint8_t *code_by, *write_tag_by;
+	_Atomic uint64_t *code_granules;
+};
+enum { CODE_PAGES = 1 << 24 };
+
+struct cpu_work {                       /* code to drop, posted by others */
+	atomic_flag lock;
+	unsigned count;
+	bool all_code, all_tlb;
+	struct { uint64_t gpa; uint32_t len; bool untag; } item[32];
+};
+
+struct cpu {
+	/* Hot, and not state: derived from it by cpu_mode_changed(). */
+	struct tlb_entry *tlb;          /* of the current privilege */
+	uint64_t addr_mask;             /* of linear addresses in flat code: 32 or 64 bits */
+	uint64_t flat_base[8];          /* by SEG_*: bases that flat code adds; ES CS SS DS are 0 */
+	uint32_t key;                   /* KEY_* of the current mode */
+	atomic_uint attention;          /* the run loop must look at events */
+	int64_t left;                   /* instructions until the budget is used up, the running block's not counted in */
+	struct block *block;            /* running */
+	const struct uop *cur;          /* running generic instruction; NULL outside a block */
+	bool leave;                     /* leave the block after this instruction: mode or code changed */
+
+	struct cpu_state s;
+
+	uint64_t retired;               /* when the budget began, plus it: instructions = retired - left */
+	atomic_uint events;
+	atomic_bool in_guest;           /* touching guest memory through cached pages */
+	jmp_buf on_fault;
+	bool delivering;                /* an exception or interrupt is being delivered: what faults now may double */
+	int8_t deliver_vector;
+	struct cpus *all;
+	struct lapic *apic;
+	struct cpu_model *model;
+	struct code_cache *code;
+	struct cpu_work work;
+	unsigned index;
+	bool no_fast;                   /* tests: every instruction through its generic handler */
+	struct { uint64_t gpa; uint8_t *host; bool writable, valid; } phys[64];  /* answers of ops->page for table walks */
+	struct tlb tlbs[TLB_COUNT];
+	struct { uint64_t page, gpa; uint8_t *host; } itlb[2][256];
+};
+
+/* --- cpu.c ------------------------------------------------------------------------------------------------------ */
+/* Something happened that the run loop must look at.  Any thread. */
+void cpu_event(struct cpu *c, unsigned events);
+/* CR0, CR4, EFER, RFLAGS.VM/AC, CPL, CS, SS, DS or ES changed: derive key, tlb and bases anew. */
+void cpu_mode_changed(struct cpu *c);
+/* RIP of the running instruction (of the next one, outside blocks). */
+uint64_t cpu_rip(const struct cpu *c);
+
+static inline bool long_mode(const struct cpu *c) { return c->s.efer & EFER_LMA; }
+static inline bool code64(const struct cpu *c) { return (c->key & KEY_CODE) == KEY_64; }
+static inline bool protected_mode(const struct cpu *c) { return c->s.cr0 & CR0_PE && !(c->s.flags & FLAG_VM); }
+static inline bool real_or_v86(const struct cpu *c) { return !protected_mode(c); }
+static inline unsigned iopl(const struct cpu *c) { return c->s.flags >> 12 & 3; }
+
+/* --- flags ------------------------------------------------------------------------------------------------------ */
+static inline bool get_cf(const struct cpu *c) { return c->s.cc_c >> 63; }
+static inline bool get_zf(const struct cpu *c) { return c->s.cc_z == 0; }
+static inline bool get_sf(const struct cpu *c) { return c->s.cc_s >> 63; }
+static inline bool get_of(const struct cpu *c) { return (c->s.cc_c ^ c->s.cc_c << 1) >> 63; }
+static inline bool get_af(const struct cpu *c) { return c->s.cc_c >> 3 & 1; }
+static inline bool get_pf(const struct cpu *c) { return !__builtin_parity((uint8_t)c->s.cc_s); }
+static inline uint64_t carries(bool cf, bool of, bool af)
+{
+	return (uint64_t)cf << 63 | (uint64_t)(cf ^ of) << 62 | (uint64_t)af << 3;
+}
+/* The six arithmetic flags as EFLAGS bits. */
+static inline uint32_t get_arith_flags(const struct cpu *c)
+{
+	return (get_cf(c) ? FLAG_CF : 0) | (get_pf(c) ? FLAG_PF : 0) | (get_af(c) ? FLAG_AF : 0) | (get_zf(c) ? FLAG_ZF : 0) |
+	       (get_sf(c) ? FLAG_SF : 0) | (get_of(c) ? FLAG_OF : 0);
+}
+static inline void set_arith_flags(struct cpu *c, uint32_t f)
+{
+	c->s.cc_z = !(f & FLAG_ZF);
+	c->s.cc_s = (uint64_t)!!(f & FLAG_SF) << 63 | !(f & FLAG_PF);
+	c->s.cc_c = carries(f & FLAG_CF, f & FLAG_OF, f & FLAG_AF);
+}
+static inline uint32_t get_flags(const struct cpu *c) { return c->s.flags | get_arith_flags(c); }
+
+/* --- fault.c ---------------------------------------------------------------------------------------------------- */
+/*
+ * Leave the running instruction by an exception.  Nothing that the instruction changed is undone: check and probe first.
+ * code is ignored for vectors that push none.
+ */
+_Noreturn void fault(struct cpu *c, unsigned vector, uint32_t code);
+_Noreturn void fault_page(struct cpu *c, uint64_t linear, uint32_t code);
+static inline _Noreturn void fault_ud(struct cpu *c) { fault(c, VEC_UD, 0); }
+static inline _Noreturn void fault_gp(struct cpu *c, uint32_t code) { fault(c, VEC_GP, code); }
 
 #endif
