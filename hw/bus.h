@@ -24,10 +24,18 @@ struct io_ops {
 	void (*write)(void *dev, uint64_t offset, uint64_t value, unsigned size);
 	uint8_t min_size;               /* narrower accesses are widened: read and cut, write at its own offset (0: 1) */
 	uint8_t max_size;               /* wider ones are split, low address first (0: 4) */
-	/* A store here is a doorbell: write may be called WITHOUT the machine lock and must only note the store */
-	/* atomically and timer-free; it runs on the vCPU's thread.  Returns false if the lock is needed after all. */
+	/*
+	 * A store here is a doorbell: called WITHOUT the machine lock, on the vCPU's thread; it must only note the store,
+	 * atomically and without a timer.  Returns false if the lock is needed after all: write is then called.
+	 */
 	bool (*doorbell)(void *dev, uint64_t offset, uint64_t value, unsigned size);
+	/* Bus masters may reach it (VGA memory).  All others refuse DMA, so that no device is re-entered through its own ring. */
+	bool dma;
 };
+
+/* One access to a window's ops, split and widened as they ask: what the bus does once it has found the window. */
+uint64_t io_read(const struct io_ops *ops, void *dev, uint64_t offset, unsigned size);
+void io_write(const struct io_ops *ops, void *dev, uint64_t offset, uint64_t value, unsigned size);
 
 enum bus_kind { BUS_MEMORY, BUS_PORTS };
 
@@ -46,6 +54,9 @@ void bus_unmap(struct bus *b, uint64_t base);   /* harmless if nothing begins th
 enum bus_ram { BUS_RAM, BUS_ROM /* reads only; stores are dropped */ };
 void bus_map_ram(struct bus *b, uint64_t base, uint64_t len, void *host, enum bus_ram kind, const char *name);
 void bus_unmap_ram(struct bus *b, uint64_t base, uint64_t len);
+/* Whether any RAM or ROM, or any window, lies in [base, base+len). */
+bool bus_has_ram(struct bus *b, uint64_t base, uint64_t len);
+bool bus_has_window(struct bus *b, uint64_t base, uint64_t len);
 
 /* Accesses by a processor or a bus master.  Where nothing answers, reads give all ones and stores vanish. */
 uint64_t bus_read(struct bus *b, uint64_t addr, unsigned size);
@@ -77,7 +88,7 @@ struct bus_listener {
 	void (*code_written)(void *owner, uint64_t addr, size_t len);   /* a bus master stored into a page marked as code */
 	void *owner;
 };
-void bus_listen(struct bus *b, const struct bus_listener *l);
+void bus_listen(struct bus *b, const struct bus_listener *l);  /* copied; up to four */
 /* Mark or unmark a RAM page as holding translated code, so that code_written is called for it. */
 void bus_mark_code(struct bus *b, uint64_t addr, bool code);
 
