@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A binary heap of timers, ordered by (deadline, order of arming). */
+/*
+ * A binary heap of timers, ordered by (deadline, order of arming), and beside it a stack of rung bells: any thread
+ * pushes, whoever runs the clock takes the whole stack at once, so no bell is ever popped from under a pusher.
+ */
 #include "base/clock.h"
 
 #include <assert.h>
@@ -15,6 +18,8 @@ struct clock {
 	struct entry *heap;
 	uint32_t count, room;
 	uint64_t order;                 /* of the next arming */
+	struct bell *rung;              /* atomic; last rung first */
+	struct bell *answering;         /* taken from `rung`, first rung first */
 };
 
 struct clock *clock_new(const struct clock_config *config)
@@ -30,7 +35,7 @@ void clock_free(struct clock *c)
 {
 	if (!c)
 		return;
-	assert(c->count == 0);
+	assert(c->count == 0 && !c->rung && !c->answering);
 	free(c->heap);
 	free(c);
 }
@@ -122,15 +127,96 @@ void timer_set(struct timer *t, uint64_t deadline_ns)
 		c->cfg.earlier(c->cfg.owner);
 }
 
+void bell_init(struct bell *b, struct clock *c, void (*answer)(void *owner), void *owner)
+{
+	*b = (struct bell){ .clock = c, .answer = answer, .owner = owner };
+}
+
+void bell_ring(struct bell *b)
+{
+	struct clock *c = b->clock;
+
+	/*
+	 * The exchange also publishes the ringer's stores when the bell rings already: answers begin with the
+	 * exchange back to false.
+	 */
+	if (__atomic_exchange_n(&b->rung, true, __ATOMIC_SEQ_CST))
+		return;
+	b->next = __atomic_load_n(&c->rung, __ATOMIC_RELAXED);
+	while (!__atomic_compare_exchange_n(&c->rung, &b->next, b, true, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		;
+	if (c->cfg.earlier)
+		c->cfg.earlier(c->cfg.owner);
+}
+
+/* Appends what has rung to `answering`, oldest first. */
+static void collect(struct clock *c)
+{
+	struct bell *stack, *list = NULL, **end = &c->answering;
+
+	if (!__atomic_load_n(&c->rung, __ATOMIC_RELAXED))
+		return;
+	stack = __atomic_exchange_n(&c->rung, NULL, __ATOMIC_SEQ_CST);
+	while (stack) {
+		struct bell *b = stack;
+
+		stack = b->next;
+		b->next = list;
+		list = b;
+	}
+	while (*end)
+		end = &(*end)->next;
+	*end = list;
+}
+
+void bell_cancel(struct bell *b)
+{
+	struct bell **at;
+
+	if (!b->clock)
+		return;
+	collect(b->clock);
+	for (at = &b->clock->answering; *at; at = &(*at)->next) {
+		if (*at == b) {
+			*at = b->next;
+			break;
+		}
+	}
+	b->rung = false;
+}
+
+static bool answer_bells(struct clock *c)
+{
+	bool any = false;
+	struct bell *b, *last;
+
+	collect(c);
+	for (last = c->answering; last && last->next; last = last->next)
+		;
+	/* only those rung before the call: a bell that is rung from its own answer waits for the next run */
+	while (c->answering && last) {
+		b = c->answering;
+		c->answering = b->next;
+		if (b == last)
+			last = NULL;
+		(void)__atomic_exchange_n(&b->rung, false, __ATOMIC_SEQ_CST);
+		b->answer(b->owner);
+		any = true;
+	}
+	return any;
+}
+
 uint64_t clock_deadline(const struct clock *c)
 {
+	if (c->answering || __atomic_load_n(&c->rung, __ATOMIC_RELAXED))
+		return 0;
 	return c->count ? c->heap[0].timer->deadline : CLOCK_NEVER;
 }
 
 bool clock_run(struct clock *c)
 {
 	uint64_t end = c->order, now = clock_now(c);
-	bool any = false;
+	bool any = answer_bells(c);
 
 	while (c->count && c->heap[0].timer->deadline <= now && c->heap[0].order < end) {
 		struct timer *t = c->heap[0].timer;

@@ -29,7 +29,11 @@ struct timer {
 
 struct clock_config {
 	uint64_t (*now)(void *owner);   /* ns; never goes back */
-	void (*earlier)(void *owner);   /* the first deadline moved forward: wake who sleeps on it; may be NULL */
+	/*
+	 * The first deadline moved forward: wake who sleeps on it; may be NULL.  bell_ring calls it from any thread and
+	 * without the lock, so it must do no more than loop_wake or set an atomic flag.
+	 */
+	void (*earlier)(void *owner);
 	void *owner;
 };
 
@@ -46,10 +50,28 @@ static inline bool timer_armed(const struct timer *t) { return t->deadline != CL
 /* Call `fire` as soon as the loop gets to it: how a device defers work to the loop thread. */
 static inline void timer_soon(struct timer *t) { timer_set(t, 0); }
 
-/* The first deadline, CLOCK_NEVER if nothing is armed. */
+/*
+ * A bell is a timer_soon that any thread may call without the clock's lock: how a register that is a doorbell
+ * (io_ops.doorbell) leaves work for the loop.  Rings before the answer has begun count as one.  A store before
+ * bell_ring is seen by the answer.
+ */
+struct bell {
+	struct clock *clock;
+	void (*answer)(void *owner);    /* called from clock_run, as a timer's fire is */
+	void *owner;
+	bool rung;                      /* these two by atomic operations only */
+	struct bell *next;
+};
+
+void bell_init(struct bell *b, struct clock *c, void (*answer)(void *owner), void *owner);
+void bell_ring(struct bell *b);
+/* No answer will come; call it, under the clock's lock, before the bell's memory goes away and when nobody can ring any more. */
+void bell_cancel(struct bell *b);
+
+/* The first deadline, CLOCK_NEVER if nothing is armed; 0 while a bell waits for its answer. */
 uint64_t clock_deadline(const struct clock *c);
 /*
- * Fire what is due, in order of deadline (equal ones in the order they were armed), at most once per timer
+ * Answer the bells, in the order they rang, then fire what is due, in order of deadline (equal ones in the order they were armed), at most once per timer
  * armed before the call: a timer that keeps re-arming itself for now cannot hold the caller.
  * Returns whether anything fired.
  */

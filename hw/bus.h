@@ -25,8 +25,9 @@ struct io_ops {
 	uint8_t min_size;               /* narrower accesses are widened: read and cut, write at its own offset (0: 1) */
 	uint8_t max_size;               /* wider ones are split, low address first (0: 4) */
 	/*
-	 * A store here is a doorbell: called WITHOUT the machine lock, on the vCPU's thread; it must only note the store,
-	 * atomically and without a timer.  Returns false if the lock is needed after all: write is then called.
+	 * Some stores here are doorbells: called WITHOUT the machine lock, on the vCPU's thread.  Returns false, having done
+	 * nothing, if this store is none: `write` then gets it, with the lock.  It may only note the store by an atomic
+	 * operation and bell_ring (base/clock.h) the loop.
 	 */
 	bool (*doorbell)(void *dev, uint64_t offset, uint64_t value, unsigned size);
 	/* Bus masters may reach it (VGA memory).  All others refuse DMA, so that no device is re-entered through its own ring. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -132,6 +133,112 @@ static void an_earlier_first_deadline_is_reported(void **state)
 	clock_free(c);
 }
 
+struct ringer {
+	struct bell b;
+	int id, answers;
+	bool again;
+	unsigned noted, seen;           /* what a ringing thread left, what the answer found */
+};
+
+static void answer(void *owner)
+{
+	struct ringer *r = owner;
+
+	r->answers++;
+	r->seen += __atomic_exchange_n(&r->noted, 0, __ATOMIC_RELAXED);
+	if (fired < 60)
+		order[fired++] = r->id;
+	if (r->again)
+		bell_ring(&r->b);
+}
+
+static void bells_are_answered_once_in_the_order_they_rang(void **state)
+{
+	struct clock *c = new_clock();
+	struct ringer r[4];
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		r[i] = (struct ringer){ .id = i };
+		bell_init(&r[i].b, c, answer, &r[i]);
+	}
+	assert_true(clock_deadline(c) == CLOCK_NEVER);
+	for (int i = 3; i >= 0; i--) {
+		bell_ring(&r[i].b);
+		bell_ring(&r[i].b);
+	}
+	assert_int_equal(earlier_calls, 4);
+	assert_int_equal(clock_deadline(c), 0);
+	bell_cancel(&r[2].b);
+	assert_true(clock_run(c));
+	assert_int_equal(fired, 3);
+	assert_int_equal(order[0], 3);
+	assert_int_equal(order[1], 1);
+	assert_int_equal(order[2], 0);
+	assert_false(clock_run(c));
+	bell_ring(&r[2].b);
+	assert_true(clock_run(c));
+	assert_int_equal(order[3], 2);
+	clock_free(c);
+}
+
+static void a_bell_rung_by_its_own_answer_waits_for_the_next_run(void **state)
+{
+	struct clock *c = new_clock();
+	struct ringer r = { .id = 1, .again = true };
+
+	(void)state;
+	bell_init(&r.b, c, answer, &r);
+	bell_ring(&r.b);
+	clock_run(c);
+	assert_int_equal(r.answers, 1);
+	assert_int_equal(clock_deadline(c), 0);
+	clock_run(c);
+	assert_int_equal(r.answers, 2);
+	bell_cancel(&r.b);
+	assert_true(clock_deadline(c) == CLOCK_NEVER);
+	clock_free(c);
+}
+
+enum { RINGS = 20000 };
+
+static void *ring_often(void *arg)
+{
+	struct ringer *r = arg;
+
+	for (int i = 0; i < RINGS; i++) {
+		__atomic_fetch_add(&r[i % 2].noted, 1, __ATOMIC_RELAXED);
+		bell_ring(&r[i % 2].b);
+	}
+	return NULL;
+}
+
+static void quiet_wake(void *owner)
+{
+	(void)owner;
+}
+
+static void no_ring_of_another_thread_is_lost(void **state)
+{
+	struct clock *c = clock_new(&(struct clock_config){ .now = now, .earlier = quiet_wake });
+	struct ringer r[2] = { { .id = 0 }, { .id = 1 } };
+	pthread_t thread[3];
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		bell_init(&r[i].b, c, answer, &r[i]);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, ring_often, r), 0);
+	while (__atomic_load_n(&r[0].seen, __ATOMIC_RELAXED) + r[1].seen < 3 * RINGS / 2)
+		clock_run(c);
+	for (int i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
+	clock_run(c);
+	assert_int_equal(r[0].seen, 3 * RINGS / 2);
+	assert_int_equal(r[1].seen, 3 * RINGS / 2);
+	clock_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +246,9 @@ int main(void)
 		cmocka_unit_test(cancelled_timer_stays_silent_wherever_it_sits),
 		cmocka_unit_test(a_timer_that_rearms_for_now_lets_the_caller_go),
 		cmocka_unit_test(an_earlier_first_deadline_is_reported),
+		cmocka_unit_test(bells_are_answered_once_in_the_order_they_rang),
+		cmocka_unit_test(a_bell_rung_by_its_own_answer_waits_for_the_next_run),
+		cmocka_unit_test(no_ring_of_another_thread_is_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
