@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# One graph for everything.  `make help` lists the targets; parts and who may use whom stand in config lines below.
+# One graph for everything.  `make help` lists the targets.
 MODE    ?= release
 O       ?= build/$(MODE)
 LWIP    ?= build/deps/lwip
@@ -7,8 +7,9 @@ PREFIX  ?= /usr/local
 CC      ?= gcc
 V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
+say      = @$(if $(filter 1,$(V)),true,echo '  $(1)')
 
-# The parts, lowest first, and the parts each may include (docs/ARCHITECTURE.md; checked by `make layers`).
+# The parts, lowest first, and the parts each may include: the architecture (docs/ARCHITECTURE.md), checked by `make layers`.
 PARTS          := base net cpu dhcp tftp smbshare unet hw emu
 needs_base     :=
 needs_net      := base
@@ -19,58 +20,89 @@ needs_smbshare := base
 needs_unet     := dhcp tftp smbshare net base
 needs_hw       := cpu net base
 needs_emu      := hw unet smbshare tftp dhcp cpu net base
+PURE           := cpu hw dhcp
+
+# What the build, a run and the tests take from Debian, with the reason in README.md.
+DEPS_BUILD := gcc make binutils libc6-dev dpkg-dev xz-utils ca-certificates python3-minimal python3
+DEPS_RUN   := seabios ipxe-qemu
+DEPS_TEST  := libcmocka-dev grub-common grub-pc-bin isolinux syslinux-common xorriso mtools dosfstools ipxe
 
 CPPFLAGS += -iquote . -D_GNU_SOURCE
 CFLAGS_release := -O2 -g
 CFLAGS_debug   := -O0 -g3
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CFLAGS_cov     := -O0 -g --coverage
-CFLAGS  += -std=gnu11 -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla -fno-strict-aliasing \
+CFLAGS  += -std=gnu11 -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -fno-strict-aliasing \
            -fstack-protector-strong $(CFLAGS_$(MODE)) $(if $(CI),-Werror)
 LDFLAGS += -pthread $(filter -fsanitize% --coverage,$(CFLAGS_$(MODE)))
 
 all: $(O)/tenbox
 
-include tests/tests.mk
-
-# --- objects: one archive per part -----------------------------------------------------------------------------
+# --- objects: one archive per part, sources found by folder -----------------------------------------------------------
 define part
 $(1)_src := $$(sort $$(wildcard $(1)/*.c $(1)/*/*.c))
-$(O)/lib$(1).a: $$($(1)_src:%.c=$(O)/%.o)
+$(O)/lib$(1).a: $$(patsubst %.c,$(O)/%.o,$$(filter-out emu/main.c,$$($(1)_src)))
 endef
 $(foreach p,$(PARTS),$(eval $(call part,$(p))))
-# libs(parts): their archives and those they need, in link order
-libs = $(foreach p,$(1) $(needs_$(firstword $(1))),$(O)/lib$(p).a) $(if $(filter unet emu,$(1)),$(O)/liblwip.a)
+# libs(part): its archive and those it needs
+libs = $(foreach p,$(1) $(needs_$(1)),$(O)/lib$(p).a) $(if $(filter unet emu,$(1)),$(O)/liblwip.a)
 
 $(O)/lib%.a:
-	@rm -f $@
+	@mkdir -p $(@D); rm -f $@
 	$(Q)ar rcs $@ $^
 
-# A change of flags rebuilds.
+# A change of compiler or flags rebuilds.
+flags_now := $(CC) $(CPPFLAGS) $(CFLAGS) $(LWIP)
 $(O)/flags: FORCE
-	@mkdir -p $(@D)
-	@echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LWIP)' | cmp -s - $@ || echo '$(CC) $(CPPFLAGS) $(CFLAGS) $(LWIP)' > $@
+	@mkdir -p $(@D); echo '$(flags_now)' | cmp -s - $@ || echo '$(flags_now)' >$@
 
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
-	@$(if $(filter 1,$(V)),,echo '  CC      $<')
+	$(call say,CC      $<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(cflags_$(firstword $(subst /, ,$<))) -MMD -MP -c -o $@ $<
 
-# The program's own translation units are few and cold but for cpu/; -O2 everywhere keeps one rule.
 $(O)/tenbox: $(O)/emu/main.o $(call libs,emu)
-	@$(if $(filter 1,$(V)),,echo '  LD      $@')
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(O)/emu/main.o -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+	$(call say,LD      $@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
 include unet/lwip.mk
+include tests/tests.mk
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)
+
+# --- what people call ----------------------------------------------------------------------------------------------
+deps:           ## install the Debian packages that building, running and testing take; fetch lwIP's source package
+	$(Q)tools/deps $(DEPS_BUILD) $(DEPS_RUN) $(DEPS_TEST)
+	$(Q)$(if $(filter build/deps/lwip,$(LWIP)),tools/fetch-lwip $(LWIP))
+
+deps-run:
+	$(Q)tools/deps $(DEPS_BUILD) $(DEPS_RUN)
+	$(Q)$(if $(filter build/deps/lwip,$(LWIP)),tools/fetch-lwip $(LWIP))
+
+# A second make, because what `deps` fetches is looked for when make starts.
+run: deps-run   ## boot a small guest on the network: a shell on the terminal, or a short demonstration without one
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tools/build-guest amd64
+	$(Q)tools/run-guest $(O)/tenbox
+
+test: deps      ## everything that can fail: unit tests (plain and sanitized), checks, fuzz replays, guests
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)tests/run_all
+
+install: all    ## DESTDIR= PREFIX=/usr/local
+	install -D -m 755 $(O)/tenbox $(DESTDIR)$(PREFIX)/bin/tenbox
+	install -D -m 644 docs/tenbox.1 $(DESTDIR)$(PREFIX)/share/man/man1/tenbox.1
+
+help:           ## this list
+	@echo "make [MODE=release|debug|asan|cov] [V=1] [LWIP=dir] TARGET; without a target: build/MODE/tenbox"
+	@sed -nE 's/^([a-z]+): .*## (.*)/  \1\t\2/p' Makefile tests/tests.mk | expand -t 14
+
+clean:          ## remove what was built (downloads stay; build/ holds everything)
+	rm -rf build/release build/debug build/asan build/cov build/fuzz
 
 # Everything that can be compiled, nothing run.
 landcheck: $(PARTS:%=$(O)/lib%.a) $(unit_bin) $(if $(wildcard emu/main.c),$(O)/tenbox)
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
-
-clean:
-	rm -rf build/release build/debug build/asan build/cov build/fuzz
-
 FORCE:
-.PHONY: all clean landcheck FORCE
+.PHONY: all deps deps-run run test install help clean landcheck FORCE
 .DELETE_ON_ERROR:

@@ -1,19 +1,69 @@
 # SPDX-License-Identifier: MIT
 # Unit tests: tests/unit/<part>/test_<file>.c is one cmocka program, linked with its part's archive and those that part
 # needs, nothing else: a hidden dependency is an undefined symbol.
-unit_src  := $(sort $(wildcard tests/unit/*/test_*.c))
-unit_bin  := $(unit_src:%.c=$(O)/%)
-fake_src  := $(sort $(wildcard tests/fake/*.c))
+unit_src := $(sort $(wildcard tests/unit/*/test_*.c))
+unit_bin := $(unit_src:%.c=$(O)/%)
+fake_src := $(sort $(wildcard tests/fake/*.c))
+bench_src := $(sort $(wildcard tests/bench/*.c))
+bench_bin := $(bench_src:%.c=$(O)/%)
+fuzz_src := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+fuzz_bin := $(fuzz_src:%.c=$(O)/%)
 
 $(O)/libfake.a: $(fake_src:%.c=$(O)/%.o)
 
-.SECONDEXPANSION:
 part_of = $(word 3,$(subst /, ,$(1)))
+.SECONDEXPANSION:
 $(unit_bin): $(O)/%: $(O)/%.o $(O)/libfake.a $$(call libs,$$(call part_of,$$*))
-	@$(if $(filter 1,$(V)),,echo '  LD      $@')
+	$(call say,LD      $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcmocka $(LDLIBS)
 
-unit: $(unit_bin)
+$(bench_bin): $(O)/%: $(O)/%.o $(O)/libfake.a $$(call libs,emu)
+	$(call say,LD      $@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+
+# A fuzz harness is LLVMFuzzerTestOneInput in one file; tests/fuzz/replay.c runs it over seeded inputs without any fuzzer.
+$(fuzz_bin): $(O)/%: $(O)/%.o $(O)/tests/fuzz/replay.o $(O)/libfake.a $$(call libs,emu)
+	$(call say,LD      $@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(O)/tests/fuzz/replay.o -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+
+unit: $(unit_bin) ## unit and contract tests of this MODE
 	$(Q)tests/run_unit $(unit_bin)
 
-.PHONY: unit
+fuzzreplay: $(fuzz_bin) ## each fuzz harness over a fixed number of seeded inputs
+	$(Q)tests/run_fuzz $(fuzz_bin)
+
+# make fuzz F=unet_frames T=60: libFuzzer (clang) on one harness for T seconds.
+fuzz: ## F=name T=seconds: libFuzzer on tests/fuzz/fuzz_NAME.c
+	$(Q)$(MAKE) --no-print-directory CC=clang MODE=fuzz build/fuzz/run_$(F)
+	$(Q)mkdir -p build/fuzz/corpus_$(F)
+	build/fuzz/run_$(F) -max_total_time=$(or $(T),60) build/fuzz/corpus_$(F)
+CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined
+build/fuzz/run_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libfake.a $$(call libs,emu)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -pthread -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+
+layers: ## who may include whom
+	$(Q)tests/check_layers $(foreach p,$(PARTS),$(p) "$(needs_$(p))")
+
+pure: $(PURE:%=$(O)/lib%.a) ## cpu, hw and dhcp make no system call
+	$(Q)tests/check_pure $^
+
+# Every header compiles alone.
+all_headers := $(foreach p,$(PARTS),$(wildcard $(p)/*.h $(p)/*/*.h))
+part_headers := $(filter-out cpu/ops.h unet/lwipopts.h unet/arch/%,$(all_headers))
+headers: $(part_headers:%=$(O)/headers/%.ok) ## each header is self-contained
+	@echo "headers: $(words $(part_headers)) compile alone"
+$(O)/headers/%.ok: % $(O)/flags
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(cflags_$(firstword $(subst /, ,$<))) -x c -fsyntax-only $< && touch $@
+
+guest: $(O)/tenbox ## real guests on the real program (W="words of test names")
+	$(Q)tools/build-guest amd64
+	$(Q)tools/build-guest i386
+	$(Q)tools/build-images
+	$(Q)cd tests/guest && TENBOX=$(abspath $(O)/tenbox) python3 test_boot.py $(W)
+
+bench: $(O)/tenbox $(bench_bin) ## figures, side by side with a peer where it is installed (B=name for one)
+	$(Q)tools/build-guest amd64
+	$(Q)python3 tests/bench/bench.py $(O) $(B)
+
+.PHONY: unit fuzzreplay fuzz layers pure headers guest bench

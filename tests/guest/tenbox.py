@@ -14,6 +14,8 @@ TENBOX = os.environ.get("TENBOX", os.path.join(TOP, "build/release/tenbox"))
 GUEST = os.path.join(TOP, "build/guest")
 
 
+# As root, give up every capability first: tenbox must not need one.
+UNPRIVILEGED = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"] if os.geteuid() == 0 else []
 CASES = []
 
 
@@ -59,7 +61,7 @@ class Machine:
         self.seen = 0
         self.errors = tempfile.TemporaryFile()
         self.started = time.time()
-        self.process = subprocess.Popen([TENBOX] + [str(a) for a in args], stdout=subprocess.PIPE, stderr=self.errors,
+        self.process = subprocess.Popen(UNPRIVILEGED + [TENBOX] + [str(a) for a in args], stdout=subprocess.PIPE, stderr=self.errors,
                                         stdin=subprocess.PIPE if stdin else subprocess.DEVNULL, cwd=TOP)
 
     def __enter__(self):
