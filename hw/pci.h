@@ -34,7 +34,11 @@ struct pci_bus_config {
 };
 struct pci_bus *pci_bus_new(const struct pci_bus_config *config);
 void pci_bus_free(struct pci_bus *b);
-void pci_bus_reset(struct pci_bus *b);  /* BARs, command and interrupt state of all devices; not the devices' own reset */
+/*
+ * Writable bits of all devices become 0: command, BARs, interrupt line, MSI enables and what a device made writable beyond; not
+ * the devices' own reset, which runs later (the bus registers with `states` first) and sets defaults other than 0.
+ */
+void pci_bus_reset(struct pci_bus *b);
 
 struct pci_config {
 	const char *name;               /* kept: "e1000" */
@@ -73,14 +77,18 @@ uint64_t pci_bar_address(const struct pci_device *d, int n);    /* as the guest 
 /* Reserve len bytes of configuration space for a capability and link it; offset 0: anywhere.  Returns its offset. */
 unsigned pci_capability(struct pci_device *d, uint8_t id, unsigned offset, unsigned len);
 
+/* Which of PIRQA..D (0..3) a pin (1..4) is wired to on this board. */
+unsigned pci_pirq(unsigned devfn, unsigned pin);
 /* INTx: level of this device's pin, honouring the Interrupt Disable bit. */
 void pci_intx(struct pci_device *d, bool level);
 /* MSI (one vector, 64-bit address). */
 void pci_msi_init(struct pci_device *d, unsigned offset);
 bool pci_msi_enabled(const struct pci_device *d);
 void pci_msi_send(struct pci_device *d);
-/* MSI-X: `vectors` entries, table and PBA in BAR n at these offsets; the BAR must have been made with pci_bar and be larger
- * than both: pci.c answers the table's and the PBA's part of it, the device's ops the rest. */
+/*
+ * MSI-X: `vectors` entries (up to 2048), table and PBA in BAR n at these offsets; the BAR must have been made with pci_bar
+ * and hold both: the table's and the PBA's part of it are answered here, the device's ops the rest.
+ */
 void pci_msix_init(struct pci_device *d, unsigned cap_offset, unsigned vectors, int bar, uint32_t table, uint32_t pba);
 bool pci_msix_enabled(const struct pci_device *d);
 void pci_msix_send(struct pci_device *d, unsigned vector);      /* pended while masked */
@@ -95,6 +103,15 @@ bool pci_master(const struct pci_device *d);
 /* The host bridge's side: configuration cycles (type 0 on bus 0; others read all ones). */
 uint32_t pci_config_read(struct pci_bus *b, unsigned bus, unsigned devfn, unsigned offset, unsigned size);
 void pci_config_write(struct pci_bus *b, unsigned bus, unsigned devfn, unsigned offset, uint32_t value, unsigned size);
+/*
+ * What firmware does, for a boot without one: place every BAR (not ROMs) in [io, io_end) and [memory, memory_end), write
+ * the interrupt line registers from irq[pirq], enable decoding and bus mastering.
+ */
+struct pci_resources {
+	uint32_t io, io_end, memory, memory_end;
+	uint8_t irq[4];
+};
+void pci_assign(struct pci_bus *b, const struct pci_resources *r);
 void pci_print(struct pci_bus *b, void (*out)(void *to, const char *line), void *to);   /* info pci */
 
 #endif
