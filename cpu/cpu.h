@@ -40,6 +40,8 @@ struct cpu_ops {
 	/* c has something pending and may be asleep in the owner's halt wait.  Called from any thread. */
 	void (*wake)(void *owner, struct cpu *c);
 	void (*apic_eoi)(void *owner, uint8_t vector);  /* EOI of a level-triggered vector, for the IOAPIC */
+	/* FERR# goes active: an x87 error with CR0.NE off, IRQ 13 in a PC.  NULL: not connected. */
+	void (*ferr)(void *owner);
 };
 
 enum cpu_engine { CPU_INTERP, CPU_XLAT };

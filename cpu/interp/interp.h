@@ -25,14 +25,15 @@ extern const op_handler mov_ops[OP_COUNT], stack_ops[OP_COUNT], string_ops[OP_CO
 extern const op_handler far_ops[OP_COUNT], io_ops_table[OP_COUNT], misc_ops[OP_COUNT], sys_ops[OP_COUNT];
 /* Of the floating-point and vector families; each is used if its file is there (weak). */
 extern const op_handler x87_ops[OP_COUNT] __attribute__((weak));
+extern const op_handler x87_env_ops[OP_COUNT] __attribute__((weak));
+extern const op_handler fpu_state_ops[OP_COUNT] __attribute__((weak));
 extern const op_handler mmx_ops[OP_COUNT] __attribute__((weak));
-extern const op_handler sse_ops[OP_COUNT] __attribute__((weak));
-extern const op_handler sse2_ops[OP_COUNT] __attribute__((weak));
-extern const op_handler sse3_ops[OP_COUNT] __attribute__((weak));
+extern const op_handler sse_move_ops[OP_COUNT] __attribute__((weak));
+extern const op_handler sse_int_ops[OP_COUNT] __attribute__((weak));
+extern const op_handler sse_fp_ops[OP_COUNT] __attribute__((weak));
 extern const op_handler sse4_ops[OP_COUNT] __attribute__((weak));
 extern const op_handler aes_ops[OP_COUNT] __attribute__((weak));
 extern const op_handler avx_ops[OP_COUNT] __attribute__((weak));
-extern const op_handler xsave_ops[OP_COUNT] __attribute__((weak));
 
 /* --- memory by linear address (mmu.c) --------------------------------------------------------------------------- */
 /* Loads and stores of the running privilege; any alignment, may cross a page; may fault. */
