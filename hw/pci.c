@@ -297,11 +297,13 @@ static bool overlaps(unsigned offset, unsigned size, unsigned first, unsigned en
 
 uint32_t pci_config_read(struct pci_bus *b, unsigned bus, unsigned devfn, unsigned offset, unsigned size)
 {
-	const struct pci_device *d = bus == 0 ? b->device[devfn & 0xff] : NULL;
+	struct pci_device *d = bus == 0 ? b->device[devfn & 0xff] : NULL;
 	uint32_t value = 0;
 
 	if (!d || offset + size > 256)
 		return size == 4 ? UINT32_MAX : (1u << (8 * size)) - 1;
+	if (d->cfg.config_reading)
+		d->cfg.config_reading(d->cfg.owner, offset, size);
 	memcpy(&value, d->state.config + offset, size);
 	return value;
 }

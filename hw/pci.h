@@ -48,6 +48,8 @@ struct pci_config {
 	int devfn;                      /* slot << 3 | function; -1: first free slot */
 	bool multifunction;
 	void *owner;                    /* handed to the callbacks; each may be NULL */
+	/* before a configuration read: the device may bring its bytes up to date (virtio's window into its BARs) */
+	void (*config_reading)(void *owner, unsigned offset, unsigned size);
 	/* after a configuration write has been applied to the bytes; the device looks at what it cares for */
 	void (*config_written)(void *owner, unsigned offset, unsigned size);
 };

@@ -4,6 +4,7 @@
 #define HW_NIC_VIRTIO_NET_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -30,7 +31,8 @@ struct virtio_net_config {
 	const char *name;               /* kept: of the port, "virtio-net-pci.0" */
 	uint8_t mac[6];
 	int devfn;                      /* -1: first free slot */
-	const char *romfile;            /* path of the option ROM; NULL: none */
+	const void *rom;                /* option ROM image (copied); NULL: none */
+	size_t rom_len;
 	bool rom_patch_ids;             /* it is the default one: put the card's ids into it */
 
 	/* properties, by QEMU's names where they are not feature bits */
