@@ -263,22 +263,29 @@ void virtio_exit(struct virtio *v)
 
 /* --- taking buffers -------------------------------------------------------------------------------------------- */
 
+/* Reads avail->idx.  false: it is not what a driver could have put there. */
+static bool look(struct virtq *q)
+{
+	const struct virtq_state *s = state(q);
+	uint16_t idx = get16(q, q->avail, s->avail, RING_IDX);
+
+	if ((uint16_t)(idx - s->next_avail) > s->size) {
+		virtio_break(q->dev, "avail->idx is ahead of the ring");
+		return false;
+	}
+	q->avail_seen = idx;
+	return true;
+}
+
 bool virtq_empty(struct virtq *q)
 {
 	const struct virtq_state *s = state(q);
-	uint16_t idx;
 
+	if (q->dev->s.broken)
+		return true;
 	if (!q->mapped)
 		map_rings(q);
-	if (q->avail_seen != s->next_avail)
-		return false;
-	idx = get16(q, q->avail, s->avail, RING_IDX);
-	if ((uint16_t)(idx - s->next_avail) > s->size) {
-		virtio_break(q->dev, "avail->idx is ahead of the ring");
-		return true;
-	}
-	q->avail_seen = idx;
-	return idx == s->next_avail;
+	return q->avail_seen == s->next_avail && (!look(q) || q->avail_seen == s->next_avail);
 }
 
 /* One table of descriptors: the ring's, or an indirect one. */
@@ -363,7 +370,7 @@ bool virtq_pop(struct virtq *q, struct virtq_chain *c)
 	const char *why;
 	uint16_t head;
 
-	if (q->dev->s.broken || virtq_empty(q))
+	if (virtq_empty(q))
 		return false;
 	head = get16(q, q->avail, s->avail, RING_RING + 2u * (s->next_avail & (s->size - 1)));
 	*c = (struct virtq_chain){ .head = head, .seg = q->dev->seg };
@@ -444,17 +451,17 @@ void virtq_flush(struct virtq *q)
 bool virtq_want_kicks(struct virtq *q)
 {
 	const struct virtq_state *s = state(q);
+	uint16_t seen;
 
-	if (q->dev->s.broken)
+	if (virtq_empty(q) && q->dev->s.broken)
 		return false;
-	if (!q->mapped)
-		map_rings(q);
+	seen = q->avail_seen;
 	if (virtio_has(q->dev, VIRTIO_F_EVENT_IDX))
-		put16(q, q->used, s->used, RING_RING + USED_ELEM * (uint32_t)s->size, s->next_avail);
+		put16(q, q->used, s->used, RING_RING + USED_ELEM * (uint32_t)s->size, seen);
 	else
 		put16(q, q->used, s->used, RING_FLAGS, 0);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return !virtq_empty(q);
+	return look(q) && q->avail_seen != seen;
 }
 
 void virtq_no_kicks(struct virtq *q)
@@ -537,6 +544,18 @@ size_t virtq_map(struct virtq *q, const struct virtq_chain *c, bool in, uint64_t
 		count += got;
 		len -= part.len;
 	}
+	return count;
+}
+
+size_t virtq_segs(const struct virtq_chain *c, bool in, uint64_t offset, uint64_t len, struct virtq_seg *seg, size_t max)
+{
+	unsigned i = 0;
+	size_t count = 0;
+
+	for (; len; len -= seg[count++].len)
+		if (count == max ||
+		    !stretch(in ? c->seg + c->out : c->seg, in ? c->in : c->out, &i, &offset, len, &seg[count]))
+			return 0;
 	return count;
 }
 

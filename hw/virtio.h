@@ -165,7 +165,10 @@ void virtq_unpush(struct virtq *q);
 void virtq_flush(struct virtq *q);
 /* Whether nothing is left to pop. */
 bool virtq_empty(struct virtq *q);
-/* Do or do not want to be rung.  Wanting returns true if buffers came meanwhile: pop on, there may be no ring. */
+/*
+ * Do or do not want to be rung for buffers beyond those seen.  Wanting returns true if some came meanwhile: pop on, there may
+ * be no ring for them.
+ */
 bool virtq_want_kicks(struct virtq *q);
 void virtq_no_kicks(struct virtq *q);
 
@@ -179,6 +182,8 @@ bool virtq_write(struct virtq *q, const struct virtq_chain *c, uint64_t offset, 
  */
 size_t virtq_map(struct virtq *q, const struct virtq_chain *c, bool in, uint64_t offset, uint64_t len, struct iovec *iov,
 		 size_t max);
+/* The guest addresses of those bytes; returns how many, 0 if more than max. */
+size_t virtq_segs(const struct virtq_chain *c, bool in, uint64_t offset, uint64_t len, struct virtq_seg *seg, size_t max);
 void virtq_dirty(struct virtq *q, const struct virtq_seg *seg, size_t n);
 
 /* virtio.c and virtio_pci.c to each other. */
