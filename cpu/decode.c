@@ -103,7 +103,7 @@ struct state {
 	uint8_t vvvv;
 	bool b, x, r_bit, w;            /* REX or VEX bits, as register bit 3 */
 	bool mod3;                      /* the operand of ModRM.rm is a register */
-	uint8_t imm_reg;                /* the byte that names a register, once read */
+	bool mmx, vector;               /* the form names an MMX, an XMM operand, be it memory */
 	bool ud;
 };
 
@@ -490,6 +490,7 @@ static void place_vector(struct state *s, struct operand *o, unsigned n, unsigne
 	unsigned reg = ((i->modrm >> 3) & 7) | s->r_bit << 3, rm = (i->modrm & 7) | s->b << 3;
 
 	o->kind = OPD_XMM;
+	s->vector = true;
 	switch (place) {
 	case AT_REG_XMM: o->reg = reg; break;
 	case AT_RM_XMM:
@@ -570,10 +571,12 @@ static void place(struct state *s, unsigned n, unsigned spec)
 		o->reg = i->modrm & 7;
 		break;
 	case AT_REG_MMX:
+		s->mmx = true;
 		o->kind = OPD_MMX;
 		o->reg = (i->modrm >> 3) & 7;
 		break;
 	case AT_RM_MMX: case AT_RM_REG_MMX:
+		s->mmx = true;
 		o->kind = OPD_MMX;
 		o->reg = i->modrm & 7;
 		if (!s->mod3 && at == AT_RM_REG_MMX)
@@ -702,27 +705,27 @@ static void flags(struct insn *i)
 	}
 }
 
-static void traits(struct insn *i, const struct form *f)
+static void traits(const struct state *s, const struct form *f)
 {
+	struct insn *i = s->i;
 	const struct op_info *info = &decode_op[i->op];
-	unsigned kinds = 0, n;
 
 	i->traits = info->traits;
 	i->feature = info->feature;
-	for (n = 0; n < i->operands; n++)
-		kinds |= 1u << i->o[n].kind;
-	if (kinds & (1u << OPD_MMX))
+	if (s->mmx)
 		i->traits |= INSN_MMX;
-	if (kinds & (1u << OPD_XMM))
-		i->traits |= i->vex ? INSN_AVX : INSN_SSE;
+	if (s->vector || (i->traits & INSN_SSE))
+		i->traits = (i->traits & ~INSN_SSE) | (i->vex ? INSN_AVX : INSN_SSE);
 	if (i->vex)
 		i->traits |= INSN_NOREAL;
 	if (i->vex_l && (f->attr & INT256))
 		i->feature = CPU_AVX2;
 	if ((i->op == OP_VBROADCASTSS || i->op == OP_VBROADCASTSD) && i->mem_op == 0xff)
 		i->feature = CPU_AVX2;
-	if ((kinds & (1u << OPD_CR)) || (kinds & (1u << OPD_DR)))
+	if (i->o[0].kind == OPD_CR || i->o[0].kind == OPD_DR)
 		i->traits |= INSN_PRIVILEGED | INSN_ENDS_BLOCK;
+	if (i->o[1].kind == OPD_CR || i->o[1].kind == OPD_DR)
+		i->traits |= INSN_PRIVILEGED;
 	if (i->o[0].kind == OPD_SEG && i->o[0].written)
 		i->traits |= INSN_ENDS_BLOCK;
 	if (f->attr & NO64)
@@ -801,7 +804,7 @@ static bool decode_form(struct state *s)
 		i->rep = s->last_rep == 0xf2 ? REP_F2 : REP_F3;
 	accesses(i, decode_op[i->op].access);
 	flags(i);
-	traits(i, f);
+	traits(s, f);
 	return operands_exist(s);
 }
 

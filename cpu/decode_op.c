@@ -115,7 +115,7 @@ const struct op_info decode_op[OP_COUNT] = {
 	[OP_PREFETCHT2] = { NONE, NEEDS(SSE) },
 	[OP_FXSAVE] = { WR, NEEDS(FXSR) }, [OP_FXRSTOR] = { R, NEEDS(FXSR) }, [OP_XSAVE] = { WR, NEEDS(XSAVE) }, [OP_XSAVEOPT] = { WR, NEEDS(XSAVEOPT) },
 	[OP_XSAVEC] = { WR, NEEDS(XSAVEC) }, [OP_XSAVES] = { WR, T(PRIV), NEEDS(XSAVES) }, [OP_XRSTOR] = { R, NEEDS(XSAVE) },
-	[OP_XRSTORS] = { R, T(PRIV), NEEDS(XSAVES) }, [OP_LDMXCSR] = { R, NEEDS(SSE) }, [OP_STMXCSR] = { WR, NEEDS(SSE) },
+	[OP_XRSTORS] = { R, T(PRIV), NEEDS(XSAVES) }, [OP_LDMXCSR] = { R, T(INSN_SSE), NEEDS(SSE) }, [OP_STMXCSR] = { WR, T(INSN_SSE), NEEDS(SSE) },
 
 	/* x87. */
 #define ARITH(name) [OP_##name] = { .access = ACCESS_RW_OR_R, T(X87) }
