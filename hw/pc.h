@@ -23,6 +23,7 @@ struct disk;
 struct fw_cfg;
 struct pc;
 struct pci_bus;
+struct ps2_kbd;
 struct state_list;
 struct vga;
 
@@ -91,6 +92,9 @@ struct pci_bus *pc_pci(struct pc *pc);
 struct state_list *pc_states(struct pc *pc);    /* devices that emu adds register here */
 struct fw_cfg *pc_fw_cfg(struct pc *pc);
 struct vga *pc_vga(struct pc *pc);              /* NULL: none */
+struct ps2_kbd *pc_keyboard(struct pc *pc);
+/* For -boot once=: what CMOS tells firmware from the next reset on. */
+void pc_set_boot_order(struct pc *pc, const char *order);
 struct irq_line pc_isa_irq(struct pc *pc, int irq);
 uint64_t pc_low_ram(const struct pc *pc);       /* bytes of RAM below 4 GiB */
 
