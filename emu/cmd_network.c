@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* Monitor commands about the network. */
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "emu/machine.h"
+#include "emu/monitor.h"
+
+static void nic_line(struct monitor *mon, const char *prefix, const struct nic *n)
+{
+	monitor_printf(mon, "%s%s: index=0,type=nic,model=%s,macaddr=%02x:%02x:%02x:%02x:%02x:%02x\n", prefix, n->name, n->driver->model,
+		       n->mac[0], n->mac[1], n->mac[2], n->mac[3], n->mac[4], n->mac[5]);
+}
+
+static void netdev_line(struct monitor *mon, struct machine *m, const char *prefix, const struct netdev *n)
+{
+	char net[INET_ADDRSTRLEN] = "";
+	bool any = false;
+
+	inet_ntop(AF_INET, &n->net, net, sizeof(net));
+	monitor_printf(mon, "%s%s: index=0,type=user,net=%s,restrict=%s\n", prefix, n->id, net, n->restricted ? "on" : "off");
+	for (unsigned i = 0; i < m->dump_count; i++) {
+		if (m->dumps[i].port != n->port)
+			continue;
+		if (!any)
+			monitor_printf(mon, "filters:\n");
+		any = true;
+		monitor_printf(mon, "  - %s: type=filter-dump,file=%s,maxlen=%" PRIu64 ",position=tail,status=on,insert=behind,"
+			       "netdev=%s,queue=all\n", m->dumps[i].id, m->dumps[i].file, m->dumps[i].maxlen, n->id);
+	}
+}
+
+/* The hub first, its newest port on top; then backends nobody uses, and cards with their backend below. */
+static void info_network(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+{
+	bool hub = false;
+
+	(void)argc, (void)argv, (void)slash;
+	for (unsigned i = m->netdev_count; i-- > 0;) {
+		if (m->netdevs[i].hub < 0)
+			continue;
+		if (!hub)
+			monitor_printf(mon, "hub %d\n", m->netdevs[i].hub);
+		hub = true;
+		netdev_line(mon, m, " \\ hub0port1: ", &m->netdevs[i]);
+	}
+	for (unsigned i = m->nic_count; i-- > 0;) {
+		if (m->nics[i].hub < 0)
+			continue;
+		if (!hub)
+			monitor_printf(mon, "hub %d\n", m->nics[i].hub);
+		hub = true;
+		nic_line(mon, " \\ hub0port0: ", &m->nics[i]);
+	}
+	for (unsigned i = 0; i < m->netdev_count; i++)
+		if (m->netdevs[i].hub < 0 && !m->netdevs[i].nic)
+			netdev_line(mon, m, "", &m->netdevs[i]);
+	for (unsigned i = 0; i < m->nic_count; i++) {
+		const struct nic *n = &m->nics[i];
+
+		if (n->hub >= 0)
+			continue;
+		nic_line(mon, "", n);
+		if (n->netdev)
+			netdev_line(mon, m, " \\ ", n->netdev);
+	}
+}
+
+static void info_usernet(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+{
+	(void)argc, (void)argv, (void)slash;
+	for (unsigned i = 0; i < m->netdev_count; i++) {
+		monitor_printf(mon, "Hub %d (%s):\n", m->netdevs[i].hub, m->netdevs[i].id);
+		unet_print(m->netdevs[i].unet, monitor_line, mon);
+	}
+}
+
+/* "[netdev_id] RULE": the stack meant, NULL with a message. */
+static struct unet *find_stack(struct monitor *mon, struct machine *m, int argc, char **argv, char **rule)
+{
+	*rule = argv[argc > 2 ? 2 : 1];
+	if (argc > 2) {
+		struct netdev *n = network_netdev(m, argv[1]);
+
+		if (!n)
+			monitor_printf(mon, "unrecognized netdev id '%s'\n", argv[1]);
+		return n ? n->unet : NULL;
+	}
+	if (!m->netdev_count)
+		monitor_printf(mon, "user mode network stack not in use\n");
+	return m->netdev_count ? m->netdevs[0].unet : NULL;
+}
+
+static void hostfwd_add(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+{
+	char *rule;
+	struct unet *u = find_stack(mon, m, argc, argv, &rule);
+	struct err err;
+
+	(void)slash;
+	if (u && !unet_hostfwd_add(u, rule, NULL, &err))
+		monitor_printf(mon, "%s\n", err.text);
+}
+
+static void hostfwd_remove(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+{
+	char *rule;
+	struct unet *u = find_stack(mon, m, argc, argv, &rule);
+	struct err err;
+
+	(void)slash;
+	if (u && !unet_hostfwd_remove(u, rule, &err))
+		monitor_printf(mon, "%s\n", err.text);
+	else if (u)
+		monitor_printf(mon, "host forwarding rule for %s removed\n", rule);
+}
+
+static void set_link(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+{
+	struct port *p = network_port(m, argv[1]);
+	bool up;
+
+	(void)argc, (void)slash;
+	if (strcmp(argv[2], "on") && strcmp(argv[2], "off")) {
+		monitor_printf(mon, "Expected 'on' or 'off'\nTry \"help set_link\" for more information\n");
+		return;
+	}
+	up = !strcmp(argv[2], "on");
+	if (!p)
+		monitor_printf(mon, "Error: Device '%s' not found\n", argv[1]);
+	else
+		port_set_link(p, up);
+}
+
+const struct command cmd_network[] = {
+	{ "info network", NULL, "cards, backends and who is plugged to whom", info_network },
+	{ "info usernet", NULL, "connections of the user networks", info_usernet },
+	{ "hostfwd_add", "[NETDEV] [tcp|udp]:[HADDR]:HPORT-[GADDR]:GPORT", "forward a port of the host to the guest", hostfwd_add },
+	{ "hostfwd_remove", "[NETDEV] [tcp|udp]:[HADDR]:HPORT", "take a forward back", hostfwd_remove },
+	{ "set_link", "NAME on|off", "plug or unplug a card's or a backend's cable", set_link },
+	{ NULL, NULL, NULL, NULL },
+};

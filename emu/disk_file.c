@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One worker thread for each image takes its requests in order, so that a slow host disk stops neither the guest's
+ * processors nor the network.  With -icount the requests are done on the loop thread at a fixed point of virtual time.
+ *
+ * A snapshot keeps changed sectors at their own offset in a sparse temporary file, and one bit for each sector tells which
+ * of the two files has it.  Nobody else has the temporary file: it has no name.
+ */
+#include "emu/disk_file.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/loop.h"
+#include "emu/image_check.h"
+#include "emu/run.h"
+
+enum { SECTOR = 512, PIECES = 64 };
+
+struct queue {
+	struct disk_request *first, **last;
+};
+
+struct disk_file {
+	struct disk disk;
+	struct disk_file_config cfg;
+	char *name, *serial, *path;
+	int fd, overlay;                /* overlay: -1 without a snapshot */
+	uint8_t *changed;               /* a bit for each sector that the overlay has */
+	size_t changed_bytes;
+
+	pthread_t thread;
+	bool threaded, ending;
+	pthread_mutex_t lock;
+	pthread_cond_t more;
+	struct queue waiting, finished; /* under `lock` */
+	int event;                      /* eventfd: `finished` is not empty */
+	struct loop_fd event_fd;
+	struct timer work;              /* sync */
+};
+
+static void queue_init(struct queue *q)
+{
+	q->first = NULL;
+	q->last = &q->first;
+}
+
+static void queue_put(struct queue *q, struct disk_request *r)
+{
+	r->next = NULL;
+	*q->last = r;
+	q->last = &r->next;
+}
+
+static struct disk_request *queue_take(struct queue *q)
+{
+	struct disk_request *r = q->first;
+
+	if (!r)
+		return NULL;
+	q->first = r->next;
+	if (!q->first)
+		q->last = &q->first;
+	return r;
+}
+
+/* --- moving bytes ------------------------------------------------------------------------------------------------- */
+
+/* All of len bytes between fd at `offset` and the guest's memory from byte `skip` of the request on.  0 or an errno. */
+static int transfer(int fd, const struct disk_request *r, uint64_t skip, uint64_t len, uint64_t offset, bool write)
+{
+	struct iovec piece[PIECES];
+
+	while (len) {
+		uint64_t at = skip, room = len;
+		int n = 0;
+		ssize_t done;
+
+		for (size_t i = 0; i < r->iov_count && n < PIECES && room; i++) {
+			size_t k = r->iov[i].iov_len;
+
+			if (at >= k) {
+				at -= k;
+				continue;
+			}
+			k = MIN(k - at, room);
+			piece[n++] = (struct iovec){ (char *)r->iov[i].iov_base + at, k };
+			room -= k;
+			at = 0;
+		}
+		if (n == 0)
+			return EINVAL;
+		done = write ? pwritev(fd, piece, n, (off_t)offset) : preadv(fd, piece, n, (off_t)offset);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return errno;
+		if (done == 0) {
+			if (write)
+				return ENOSPC;
+			/* Behind the end of a file that somebody has cut since: zeros. */
+			for (int i = 0; i < n; i++) {
+				memset(piece[i].iov_base, 0, piece[i].iov_len);
+				done += (ssize_t)piece[i].iov_len;
+			}
+		}
+		skip += (uint64_t)done;
+		offset += (uint64_t)done;
+		len -= (uint64_t)done;
+	}
+	return 0;
+}
+
+static bool is_changed(const struct disk_file *d, uint64_t sector)
+{
+	return d->changed[sector / 8] >> (sector % 8) & 1;
+}
+
+static int read_overlaid(struct disk_file *d, struct disk_request *r)
+{
+	uint64_t at = 0;
+
+	while (at < r->len) {
+		uint64_t sector = (r->offset + at) / SECTOR, n = 1, left = (r->len - at) / SECTOR;
+		bool which = is_changed(d, sector);
+		int e;
+
+		while (n < left && is_changed(d, sector + n) == which)
+			n++;
+		e = transfer(which ? d->overlay : d->fd, r, at, n * SECTOR, r->offset + at, false);
+		if (e)
+			return e;
+		at += n * SECTOR;
+	}
+	return 0;
+}
+
+static int write_zeroes(int fd, uint64_t offset, uint64_t len)
+{
+	static const uint8_t zeros[65536];
+
+	if (fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len) == 0 ||
+	    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len) == 0)
+		return 0;
+	while (len) {
+		ssize_t n = pwrite(fd, zeros, MIN(len, sizeof(zeros)), (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? errno : ENOSPC;
+		offset += (uint64_t)n;
+		len -= (uint64_t)n;
+	}
+	return 0;
+}
+
+static int perform(struct disk_file *d, struct disk_request *r)
+{
+	bool stores = r->op == DISK_WRITE || r->op == DISK_WRITE_ZEROES || r->op == DISK_DISCARD;
+	int fd = d->overlay >= 0 ? d->overlay : d->fd, e;
+
+	if (r->op == DISK_FLUSH)
+		return d->disk.read_only || d->overlay >= 0 ? 0 : fdatasync(d->fd) < 0 ? errno : 0;
+	/* Controllers check this too; the bitmap must hold whatever they do. */
+	if (r->offset % SECTOR || r->len % SECTOR || r->offset > d->disk.size || r->len > d->disk.size - r->offset)
+		return EINVAL;
+	if (stores && d->disk.read_only)
+		return EROFS;
+	switch (r->op) {
+	case DISK_READ:
+		return d->overlay >= 0 ? read_overlaid(d, r) : transfer(d->fd, r, 0, r->len, r->offset, false);
+	case DISK_WRITE:
+		e = transfer(fd, r, 0, r->len, r->offset, true);
+		break;
+	case DISK_WRITE_ZEROES:
+		e = write_zeroes(fd, r->offset, r->len);
+		break;
+	case DISK_DISCARD:
+		if (d->overlay < 0 && d->cfg.discard &&
+		    fallocate(d->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)r->offset, (off_t)r->len) < 0 &&
+		    errno != EOPNOTSUPP && errno != ENODEV)
+			return errno;
+		return 0;
+	default:
+		return EINVAL;
+	}
+	if (e == 0 && d->overlay >= 0)
+		for (uint64_t s = r->offset / SECTOR; s < (r->offset + r->len) / SECTOR; s++)
+			d->changed[s / 8] |= (uint8_t)(1 << s % 8);
+	return e;
+}
+
+/* --- threads ------------------------------------------------------------------------------------------------------ */
+
+static void *worker(void *arg)
+{
+	struct disk_file *d = arg;
+
+	pthread_mutex_lock(&d->lock);
+	for (;;) {
+		struct disk_request *r = queue_take(&d->waiting);
+		uint64_t one = 1;
+		int error;
+
+		if (!r) {
+			if (d->ending)
+				break;
+			pthread_cond_wait(&d->more, &d->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&d->lock);
+		error = perform(d, r);
+		pthread_mutex_lock(&d->lock);
+		r->len = (uint64_t)error;       /* the request's own bytes are done with: it carries its result */
+		queue_put(&d->finished, r);
+		if (write(d->event, &one, sizeof(one)) < 0)
+			assert(errno == EAGAIN);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return NULL;
+}
+
+/* The machine lock is held. */
+static void finish(struct disk_file *d)
+{
+	struct disk_request *r;
+
+	for (;;) {
+		pthread_mutex_lock(&d->lock);
+		r = queue_take(&d->finished);
+		pthread_mutex_unlock(&d->lock);
+		if (!r)
+			return;
+		r->done(r->owner, r, (int)r->len);
+	}
+}
+
+static void event_ready(void *owner, unsigned events)
+{
+	struct disk_file *d = owner;
+	uint64_t n;
+
+	(void)events;
+	if (read(d->event, &n, sizeof(n)) < 0)
+		return;
+	run_lock(d->cfg.run);
+	finish(d);
+	run_unlock(d->cfg.run);
+}
+
+static void work(void *owner)
+{
+	struct disk_file *d = owner;
+	struct disk_request *r;
+
+	while ((r = queue_take(&d->waiting)) != NULL)
+		r->done(r->owner, r, perform(d, r));
+}
+
+static void submit(struct disk *disk, struct disk_request *r)
+{
+	struct disk_file *d = CONTAINER_OF(disk, struct disk_file, disk);
+
+	pthread_mutex_lock(&d->lock);
+	queue_put(&d->waiting, r);
+	pthread_cond_signal(&d->more);
+	pthread_mutex_unlock(&d->lock);
+	if (!d->threaded)
+		timer_soon(&d->work);
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------------ */
+
+/*
+ * QEMU's locks on image files, so that the two programs see each other: a byte at 100 + n for each permission that a user
+ * has, at 200 + n for each that it does not grant to others; n is 0 for consistent reads, 1 for writes, 3 for resizing.
+ */
+enum { PERM_BASE = 100, DENY_BASE = 200, PERM_READ = 0, PERM_WRITE = 1, PERM_RESIZE = 3 };
+
+static int lock_byte(int fd, short type, off_t at)
+{
+	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+
+	return fcntl(fd, F_OFD_SETLK, &l);
+}
+
+static bool locked_by_other(int fd, off_t at)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = 1 };
+
+	return fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
+}
+
+static bool take_locks(int fd, const char *path, bool writes, struct err *err)
+{
+	static const int perms[] = { PERM_READ, PERM_WRITE, PERM_RESIZE };
+	const char *what = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(perms); i++) {
+		bool has = perms[i] == PERM_READ || writes, denies = perms[i] != PERM_READ;
+
+		if ((has && lock_byte(fd, F_RDLCK, PERM_BASE + perms[i]) < 0) ||
+		    (denies && lock_byte(fd, F_RDLCK, DENY_BASE + perms[i]) < 0))
+			return true;                    /* a file system without locks: as QEMU, go on without */
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(perms) && !what; i++) {
+		bool has = perms[i] == PERM_READ || writes, denies = perms[i] != PERM_READ;
+
+		if (has && locked_by_other(fd, DENY_BASE + perms[i]))
+			what = writes ? "write" : "consistent read";
+		else if (denies && locked_by_other(fd, PERM_BASE + perms[i]))
+			what = writes ? "write" : "shared \"write\"";
+	}
+	if (!what)
+		return true;
+	return err_set(err, "Failed to get %s%s%s lock on '%s': is another process using the image? (readonly=on or snapshot=on for "
+		       "both lets them share it)", *what == 's' ? "" : "\"", what, *what == 's' ? "" : "\"", path);
+}
+
+static bool image_size(int fd, const char *path, uint64_t *size, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_errno(err, errno, "Could not open '%s'", path);
+	if (S_ISDIR(st.st_mode))
+		return err_errno(err, EISDIR, "Could not open '%s'", path);
+	if (S_ISBLK(st.st_mode)) {
+		if (ioctl(fd, BLKGETSIZE64, size) < 0)
+			return err_errno(err, errno, "Could not read the size of '%s'", path);
+	} else if (S_ISREG(st.st_mode)) {
+		*size = (uint64_t)st.st_size;
+	} else {
+		return err_set(err, "Could not open '%s': neither a file nor a block device", path);
+	}
+	if (*size == 0)
+		return err_set(err, "Could not open '%s': the image is empty (qemu-img create or truncate -s SIZE makes a disk)", path);
+	if (*size < SECTOR)
+		return err_set(err, "Could not open '%s': %" PRIu64 " bytes are less than one sector", path, *size);
+	return true;
+}
+
+static bool make_overlay(struct disk_file *d, struct err *err)
+{
+	const char *dir = getenv("TMPDIR");
+
+	if (!dir || !*dir)
+		dir = "/var/tmp";
+	d->overlay = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (d->overlay < 0) {
+		char name[4096];
+
+		snprintf(name, sizeof(name), "%s/tenbox-XXXXXX", dir);
+		d->overlay = mkostemp(name, O_CLOEXEC);
+		if (d->overlay < 0)
+			return err_errno(err, errno, "Could not make a temporary file in '%s' for the snapshot (TMPDIR names another "
+					 "place)", dir);
+		unlink(name);
+	}
+	d->changed_bytes = (size_t)(d->disk.size / SECTOR / 8 + 1);
+	d->changed = mmap(NULL, d->changed_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (d->changed == MAP_FAILED) {
+		d->changed = NULL;
+		return err_errno(err, errno, "Could not get memory for the snapshot of '%s'", d->path);
+	}
+	return true;
+}
+
+static struct disk_file *make(const struct disk_file_config *config)
+{
+	struct disk_file *d = calloc(1, sizeof(*d));
+
+	assert(d);
+	d->cfg = *config;
+	d->name = strdup(config->name);
+	d->serial = config->serial ? strdup(config->serial) : NULL;
+	d->path = config->path ? strdup(config->path) : NULL;
+	d->disk = (struct disk){ .submit = submit, .cdrom = config->cdrom, .name = d->name, .serial = d->serial };
+	d->fd = d->overlay = d->event = -1;
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_cond_init(&d->more, NULL);
+	queue_init(&d->waiting);
+	queue_init(&d->finished);
+	timer_init(&d->work, run_clock(config->run), work, d);
+	return d;
+}
+
+struct disk *disk_file_empty(const struct disk_file_config *config)
+{
+	struct disk_file *d = make(config);
+
+	d->disk.read_only = config->cdrom;
+	return &d->disk;
+}
+
+struct disk *disk_file_open(const struct disk_file_config *config, struct err *err)
+{
+	struct disk_file *d = make(config);
+	bool writes;
+	int r;
+
+	d->disk.read_only = config->read_only || config->cdrom;
+	writes = !d->disk.read_only && !config->snapshot;
+	d->fd = open(config->path, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	if (d->fd < 0) {
+		err_errno(err, errno, "Could not open '%s'%s", config->path,
+			  writes && (errno == EACCES || errno == EROFS) && access(config->path, R_OK) == 0 ?
+			  " for writing (readonly=on or -snapshot does without)" : "");
+		goto fail;
+	}
+	if (!image_size(d->fd, config->path, &d->disk.size, err) ||
+	    (!config->as_is && !image_check(d->fd, config->path, d->disk.size, config->cdrom, err)) ||
+	    !take_locks(d->fd, config->path, writes, err))
+		goto fail;
+	d->disk.size &= ~(uint64_t)(SECTOR - 1);
+	if (config->snapshot && !d->disk.read_only && !make_overlay(d, err))
+		goto fail;
+	d->disk.present = true;
+	if (!config->sync) {
+		d->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		r = d->event < 0 ? -errno : loop_add(run_loop(config->run), &d->event_fd, d->event, LOOP_READ, event_ready, d);
+		if (r == 0)
+			r = -pthread_create(&d->thread, NULL, worker, d);
+		if (r < 0) {
+			err_errno(err, -r, "Could not start the disk thread for '%s'", config->path);
+			goto fail;
+		}
+		d->threaded = true;
+	}
+	return &d->disk;
+fail:
+	disk_file_close(&d->disk);
+	return NULL;
+}
+
+void disk_file_close(struct disk *disk)
+{
+	struct disk_file *d;
+
+	if (!disk)
+		return;
+	d = CONTAINER_OF(disk, struct disk_file, disk);
+	if (d->threaded) {
+		pthread_mutex_lock(&d->lock);
+		d->ending = true;
+		pthread_cond_signal(&d->more);
+		pthread_mutex_unlock(&d->lock);
+		pthread_join(d->thread, NULL);
+		finish(d);
+	}
+	timer_cancel(&d->work);
+	loop_remove(&d->event_fd);
+	if (d->event >= 0)
+		close(d->event);
+	if (d->overlay >= 0)
+		close(d->overlay);
+	if (d->fd >= 0)
+		close(d->fd);
+	if (d->changed)
+		munmap(d->changed, d->changed_bytes);
+	pthread_mutex_destroy(&d->lock);
+	pthread_cond_destroy(&d->more);
+	free(d->name);
+	free(d->serial);
+	free(d->path);
+	free(d);
+}
+
+int disk_file_sync(struct disk *disk)
+{
+	struct disk_file *d = CONTAINER_OF(disk, struct disk_file, disk);
+
+	return d->fd < 0 || d->disk.read_only || d->overlay >= 0 || fdatasync(d->fd) == 0 ? 0 : errno;
+}
+
+const char *disk_file_path(const struct disk *disk)
+{
+	return CONTAINER_OF(disk, struct disk_file, disk)->path;
+}
+
+void disk_file_print(struct disk *disk, void (*out)(void *to, const char *line), void *to)
+{
+	struct disk_file *d = CONTAINER_OF(disk, struct disk_file, disk);
+	char line[512];
+
+	if (!d->path)
+		snprintf(line, sizeof(line), "%s: [not inserted]", d->name);
+	else
+		snprintf(line, sizeof(line), "%s: %s (raw%s%s)", d->name, d->path, d->disk.read_only ? ", read-only" : "",
+			 d->overlay >= 0 ? ", snapshot" : "");
+	out(to, line);
+	if (d->disk.cdrom)
+		out(to, "    Removable device: not locked, tray closed");
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine that the options describe: what there is of it, and how it is put together and taken apart.  machine_new checks all
+ * it can before it makes anything that the outside could see; on failure nothing is left behind.
+ */
+#ifndef EMU_MACHINE_H
+#define EMU_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/opts.h"
+#include "cpu/cpu.h"
+#include "emu/chr.h"
+#include "emu/devices.h"
+#include "emu/disk_file.h"
+#include "emu/kernel.h"
+#include "emu/options.h"
+#include "emu/run.h"
+#include "hw/pc.h"
+#include "hw/pci.h"
+#include "net/pcap.h"
+#include "net/port.h"
+#include "unet/unet.h"
+
+enum {
+	MACHINE_CHRS = 24, MACHINE_MONITORS = 8, MACHINE_DRIVES = 32, MACHINE_NETDEVS = 32, MACHINE_NICS = 32, MACHINE_DUMPS = 16,
+	MACHINE_FILES = 24, MACHINE_BLKS = 24,
+};
+
+/* An image in memory: firmware, fw_cfg files. */
+struct blob {
+	void *data;
+	size_t len;
+};
+
+struct drive {
+	char *id;
+	const struct option_item *item;
+	struct opts *opts;
+	enum { DRIVE_IDE, DRIVE_VIRTIO, DRIVE_NONE } kind;
+	unsigned index;                 /* IDE: channel * 2 + unit */
+	bool used;                      /* something is plugged to it */
+	bool cdrom;
+	int bootindex;                  /* -1: none */
+	struct disk *disk;
+};
+
+struct netdev {
+	char *id;
+	const struct option_item *item;
+	struct opts *opts;
+	int hub;                        /* -1: a cable straight to its card */
+	struct unet *unet;
+	struct port *port;
+	struct nic *nic;                /* who is at the other end; NULL: nobody */
+	struct in_addr net;
+	bool restricted;
+};
+
+struct nic {
+	char *name;                     /* its id, or "e1000.0" */
+	const struct driver *driver;
+	const struct option_item *item;
+	struct opts opts;               /* the device's properties, -global ones included */
+	uint8_t mac[6];
+	bool has_mac;
+	int hub;
+	struct netdev *netdev;
+	struct port *port;
+	void *card;
+	struct pci_device *pci;
+	int bootindex;
+};
+
+struct blk {
+	struct drive *drive;
+	const struct option_item *item;
+	struct opts opts;
+	char *name;
+	int bootindex;
+	void *card;
+	struct pci_device *pci;
+};
+
+struct dump {
+	char *id, *file;
+	uint64_t maxlen;
+	struct port *port;
+	struct pcap *pcap;
+};
+
+struct machine {
+	const struct options *o;
+	struct run *run;
+	uint8_t *ram;
+	struct cpus *cpus;
+	struct pc *pc;
+	struct kernel *kernel;
+	struct blob bios, vga_rom, files[MACHINE_FILES];
+	struct pc_fw_file fw_files[MACHINE_FILES];
+	unsigned file_count;
+	char bootorder[2048];
+	bool booted;
+
+	struct chr *chrs[MACHINE_CHRS];
+	unsigned chr_count;
+	struct monitor *monitors[MACHINE_MONITORS];
+	unsigned monitor_count;
+	struct drive drives[MACHINE_DRIVES];
+	unsigned drive_count;
+	struct blk blks[MACHINE_BLKS];
+	unsigned blk_count;
+	struct netdev netdevs[MACHINE_NETDEVS];
+	unsigned netdev_count;
+	struct nic nics[MACHINE_NICS];
+	unsigned nic_count, model_counts[8];
+	struct dump dumps[MACHINE_DUMPS];
+	unsigned dump_count;
+	uint16_t debug_exit_port, debugcon_port;
+	uint8_t debug_exit_size;
+};
+
+/* NULL with err, a whole line, on failure. */
+struct machine *machine_new(const struct options *o, struct err *err);
+void machine_free(struct machine *m);
+
+/* The parts of machine_new that have their own files. */
+bool network_plan(struct machine *m, struct err *err);          /* network.c: what is wanted; makes nothing */
+bool network_backends(struct machine *m, struct err *err);      /* unet instances and their forwards */
+bool network_cards(struct machine *m, struct err *err);
+bool network_dumps(struct machine *m, struct err *err);
+void network_warn(const struct machine *m);
+void network_free(struct machine *m);
+struct nic *network_add_nic(struct machine *m, const struct driver *driver, const struct option_item *item, struct err *err);
+bool network_bind_nic(struct machine *m, struct nic *nic, struct err *err);
+/* The port that a netdev's or a card's name stands for; NULL: none. */
+struct port *network_port(struct machine *m, const char *name);
+struct netdev *network_netdev(struct machine *m, const char *id);
+
+bool drives_plan(struct machine *m, struct err *err);           /* drives.c */
+bool drives_open(struct machine *m, struct err *err);
+bool drives_cards(struct machine *m, struct err *err);
+void drives_free(struct machine *m);
+
+bool streams_open(struct machine *m, struct pc_config *config, struct err *err);        /* streams.c: chardevs, serial, monitors */
+void streams_free(struct machine *m);
+/* The chardev with that id; NULL: none. */
+struct chr *streams_find(struct machine *m, const char *id);
+
+/* Adds the -global values for this driver that the list does not have. */
+bool machine_globals(struct machine *m, const struct driver *driver, struct opts *opts, struct err *err);
+/* "addr=", "bus=", "multifunction=", common to PCI devices.  *devfn: -1 without addr. */
+bool machine_pci_address(struct opts *opts, int *devfn, struct err *err);
+
+#endif

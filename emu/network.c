@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * -netdev, -nic, -net and the cards of -device: who is plugged to whom.  First the whole plan is checked, with no backend
+ * made (network_plan); then backends come up (they bind the forwarded ports), then the cards on the PCI bus.
+ * The order is QEMU's, because MAC addresses and PCI slots follow it: -netdev, -nic, -net, -device.
+ */
+#include <arpa/inet.h>
+#include <assert.h>
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "emu/machine.h"
+
+enum { BOARD_NICS = 8, NO_HUB = -1 };
+
+struct netdev *network_netdev(struct machine *m, const char *id)
+{
+	for (unsigned i = 0; i < m->netdev_count; i++)
+		if (!strcmp(m->netdevs[i].id, id))
+			return &m->netdevs[i];
+	return NULL;
+}
+
+struct port *network_port(struct machine *m, const char *name)
+{
+	struct netdev *n = network_netdev(m, name);
+
+	if (n)
+		return n->port;
+	for (unsigned i = 0; i < m->nic_count; i++)
+		if (!strcmp(m->nics[i].name, name))
+			return m->nics[i].port;
+	return NULL;
+}
+
+/* --- backends ----------------------------------------------------------------------------------------------------- */
+
+static bool check_type(const char *type, struct err *err)
+{
+	static const char *const absent[] = {
+		"tap", "bridge", "socket", "stream", "dgram", "hubport", "l2tpv3", "vde", "netmap", "vhost-user", "vhost-vdpa", "af-xdp", "passt",
+	};
+
+	if (!strcmp(type, "user"))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(absent); i++)
+		if (!strcmp(type, absent[i]))
+			return err_set(err, "network backend '%s' is not compiled into this binary (user)", type);
+	return err_set(err, "Parameter 'type' does not accept value '%s' (user)", type);
+}
+
+/* The stack's settings from the options of a user netdev.  search: room for dnssearch words, NULL-terminated here. */
+static bool user_config(struct opts *o, struct unet_config *c, const char **search, size_t max, struct err *err)
+{
+	bool ipv4 = true, ipv6 = false, restricted = false;
+	const char *v4 = opts_get(o, "ipv4"), *v6 = opts_get(o, "ipv6"), *net = opts_get(o, "net");
+	size_t at = 0, n = 0;
+	const char *word;
+	static const char *const absent[] = {
+		"tftp", "smb", "smbserver", "guestfwd", "ipv6-net", "ipv6-prefix", "ipv6-prefixlen", "ipv6-host", "ipv6-dns",
+	};
+
+	unet_config_defaults(c);
+	if (!opts_bool(o, "ipv4", &ipv4, err) || !opts_bool(o, "ipv6", &ipv6, err) || !opts_bool(o, "restrict", &restricted, err))
+		return false;
+	if (v6 && ipv6 && !v4)
+		ipv4 = false;                   /* asking for one of them only leaves the other out */
+	if (!ipv4 && !ipv6)
+		return err_set(err, "IPv4 and IPv6 disabled");
+	if (!ipv4)
+		return err_set(err, "ipv6=on without ipv4=on: IPv6 is not part of this build");
+	for (size_t i = 0; i < ARRAY_SIZE(absent); i++)
+		if (opts_get(o, absent[i]))
+			return err_set(err, "'%s' is not part of this build", absent[i]);
+	if (!net)
+		net = opts_get(o, "ip");
+	if (!unet_config_addresses(c, net, opts_get(o, "host"), opts_get(o, "dns"), opts_get(o, "dhcpstart"), err))
+		return false;
+	c->restricted = restricted;
+	c->hostname = opts_get(o, "hostname");
+	c->domainname = opts_get(o, "domainname");
+	c->tftp_server_name = opts_get(o, "tftp-server-name");
+	c->bootfile = opts_get(o, "bootfile");
+	while ((word = opts_each(o, "dnssearch", &at)) != NULL) {
+		if (n + 1 >= max)
+			return err_set(err, "more than %zu dnssearch values", max - 1);
+		search[n++] = word;
+	}
+	search[n] = NULL;
+	c->dnssearch = n ? search : NULL;
+	at = 0;
+	while (opts_each(o, "hostfwd", &at))
+		;
+	return true;
+}
+
+enum { SEARCH_MAX = 17 };
+
+static struct netdev *add_netdev(struct machine *m, const struct option_item *item, struct opts *opts, const char *id, int hub,
+				 struct err *err)
+{
+	struct netdev *n;
+	struct unet_config config;
+	const char *search[SEARCH_MAX], *type = opts_get(opts, "type");
+	char made_up[16];
+
+	if (m->netdev_count == MACHINE_NETDEVS) {
+		err_set(err, "more than %d network backends", MACHINE_NETDEVS);
+		return NULL;
+	}
+	if (!id) {
+		snprintf(made_up, sizeof(made_up), "#net%03u", m->netdev_count);
+		id = made_up;
+	} else if (network_netdev(m, id)) {
+		err_set(err, "Duplicate ID '%s' for netdev", id);
+		return NULL;
+	}
+	if (!check_type(type ? type : "user", err) || !user_config(opts, &config, search, SEARCH_MAX, err) || !opts_done(opts, err))
+		return NULL;
+	n = &m->netdevs[m->netdev_count++];
+	*n = (struct netdev){ .id = strdup(id), .item = item, .opts = opts, .hub = hub, .net = config.net, .restricted = config.restricted };
+	n->net.s_addr &= config.mask.s_addr;
+	return n;
+}
+
+bool network_backends(struct machine *m, struct err *err)
+{
+	for (unsigned i = 0; i < m->netdev_count; i++) {
+		struct netdev *n = &m->netdevs[i];
+		const char *search[SEARCH_MAX], *rule;
+		struct unet_config config;
+		size_t at = 0;
+
+		if (!user_config(n->opts, &config, search, SEARCH_MAX, err))
+			return false;
+		config.clock = run_loop_clock(m->run);
+		config.loop = run_loop(m->run);
+		n->unet = unet_new(&config, err);
+		while (n->unet && (rule = opts_each(n->opts, "hostfwd", &at)) != NULL) {
+			if (!unet_hostfwd_add(n->unet, rule, NULL, err)) {
+				unet_free(n->unet);
+				n->unet = NULL;
+			}
+		}
+		if (!n->unet) {
+			if (n->item)
+				option_prefix(n->item, err);
+			return false;
+		}
+		n->port = unet_port(n->unet);
+		n->port->name = n->id;
+	}
+	return true;
+}
+
+/* --- cards -------------------------------------------------------------------------------------------------------- */
+
+/* Six octets; -nic and -net take ':' only, devices '-' too. */
+static bool parse_mac(const char *text, uint8_t *mac, bool dashes)
+{
+	for (int i = 0; i < 6; i++) {
+		unsigned v = 0, digits = 0;
+
+		for (; isxdigit((unsigned char)*text) && digits < 2; text++, digits++)
+			v = v << 4 | (unsigned)(isdigit((unsigned char)*text) ? *text - '0' : (*text | 0x20) - 'a' + 10);
+		if (!digits)
+			return false;
+		mac[i] = (uint8_t)v;
+		if (i < 5 && *text != ':' && !(dashes && *text == '-'))
+			return false;
+		text += i < 5;
+	}
+	return *text == '\0';
+}
+
+struct nic *network_add_nic(struct machine *m, const struct driver *driver, const struct option_item *item, struct err *err)
+{
+	struct nic *n;
+
+	if (m->nic_count == MACHINE_NICS) {
+		err_set(err, "more than %d network cards", MACHINE_NICS);
+		return NULL;
+	}
+	n = &m->nics[m->nic_count++];
+	*n = (struct nic){ .driver = driver, .item = item, .hub = NO_HUB, .bootindex = -1 };
+	return n;
+}
+
+static unsigned same_model(const struct machine *m, const struct nic *nic)
+{
+	unsigned n = 0;
+
+	for (const struct nic *other = m->nics; other < nic; other++)
+		n += !strcmp(other->driver->model, nic->driver->model);
+	return n;
+}
+
+/* What is in nic->opts and common to all cards.  The rest is checked by name here, and by value when the card is made. */
+bool network_bind_nic(struct machine *m, struct nic *nic, struct err *err)
+{
+	const char *id = opts_get(&nic->opts, "id"), *mac, *netdev;
+	uint64_t bootindex;
+	int devfn;
+
+	if (!machine_globals(m, nic->driver, &nic->opts, err))
+		return false;
+	for (size_t i = 0; i < nic->opts.count; i++)
+		if (strcmp(nic->opts.list[i].key, "driver") && !driver_has_property(nic->driver, nic->opts.list[i].key))
+			return err_set(err, "Property '%s.%s' not found (-device %s,help lists them)", nic->driver->name,
+				       nic->opts.list[i].key, nic->driver->name);
+	opts_get(&nic->opts, "driver");
+	if (id && !opt_is_id(id))
+		return err_set(err, "Parameter 'id' expects an identifier, not '%s'", id);
+	for (struct nic *other = m->nics; id && other < nic; other++)
+		if (!strcmp(other->name, id))
+			return err_set(err, "Duplicate ID '%s' for device", id);
+	if (id)
+		nic->name = strdup(id);
+	else if (asprintf(&nic->name, "%s.%u", nic->driver->model, same_model(m, nic)) < 0)
+		return err_set(err, "out of memory");
+	mac = opts_get(&nic->opts, "mac");
+	if (mac && !parse_mac(mac, nic->mac, true))
+		return err_set(err, "Property '%s.mac' doesn't take value '%s'", nic->driver->name, mac);
+	if (mac && nic->mac[0] & 1)
+		return err_set(err, "NIC cannot have multicast MAC address: '%s'", mac);
+	nic->has_mac = mac;
+	netdev = opts_get(&nic->opts, "netdev");
+	if (netdev) {
+		nic->netdev = network_netdev(m, netdev);
+		if (!nic->netdev)
+			return err_set(err, "Property '%s.netdev' can't find value '%s'", nic->driver->name, netdev);
+	}
+	if (nic->netdev && nic->netdev->nic)
+		return err_set(err, "Property '%s.netdev' can't take value '%s', it's in use", nic->driver->name, nic->netdev->id);
+	if (nic->netdev)
+		nic->netdev->nic = nic;
+	if (opts_get(&nic->opts, "bootindex")) {
+		if (!opts_number(&nic->opts, "bootindex", 0, INT32_MAX, &bootindex, err))
+			return false;
+		nic->bootindex = (int)bootindex;
+	}
+	return machine_pci_address(&nic->opts, &devfn, err);
+}
+
+/* A card of the board, for -nic and -net nic. */
+static struct nic *add_board_nic(struct machine *m, const struct option_item *item, const char *model, const char *mac,
+				 struct err *err)
+{
+	const struct driver *driver = driver_default_nic();
+	uint8_t octets[6];
+	struct nic *n;
+
+	if (model && !strcmp(model, "virtio"))
+		model = "virtio-net-pci";
+	if (model)
+		driver = driver_find(model);
+	if (!driver || driver->kind != DRIVER_NIC) {
+		err_set(err, "Unsupported NIC model: %s (-nic model=help lists them)", model);
+		return NULL;
+	}
+	if (mac && !parse_mac(mac, octets, false)) {
+		err_set(err, "invalid syntax for ethernet address '%s' (like 52:54:00:12:34:56)", mac);
+		return NULL;
+	}
+	if (mac && octets[0] & 1) {
+		err_set(err, "NIC cannot have multicast MAC address '%s'", mac);
+		return NULL;
+	}
+	n = network_add_nic(m, driver, item, err);
+	if (n && mac)
+		opts_add(&n->opts, "mac", mac);
+	return n;
+}
+
+static bool plan_nic(struct machine *m, const struct option_item *item, unsigned *board, struct err *err)
+{
+	struct opts *o = (struct opts *)&item->opts;
+	const char *type = opts_get(o, "type"), *model = opts_get(o, "model"), *mac = opts_get(o, "mac");
+	const char *id = opts_get(o, "id");
+	struct netdev *netdev;
+	struct nic *nic;
+
+	if (type && !strcmp(type, "none"))
+		return opts_done(o, err);
+	if (++*board > BOARD_NICS)
+		return err_set(err, "no more on-board/default NIC slots available (%d)", BOARD_NICS);
+	if (id && !opt_is_id(id))
+		return err_set(err, "Parameter 'id' expects an identifier, not '%s'", id);
+	netdev = add_netdev(m, item, o, id, NO_HUB, err);
+	nic = netdev ? add_board_nic(m, item, model, mac, err) : NULL;
+	if (!nic)
+		return false;
+	nic->netdev = netdev;
+	return network_bind_nic(m, nic, err);
+}
+
+static bool plan_net_nic(struct machine *m, const struct option_item *item, unsigned *board, struct err *err)
+{
+	struct opts *o = (struct opts *)&item->opts;
+	const char *netdev = opts_get(o, "netdev"), *mac = opts_get(o, "macaddr"), *model = opts_get(o, "model");
+	const char *addr = opts_get(o, "addr"), *vectors = opts_get(o, "vectors"), *name = opts_get(o, "name");
+	struct nic *nic;
+
+	if (++*board > BOARD_NICS)
+		return err_set(err, "too many NICs (%d)", BOARD_NICS);
+	if (opts_get(o, "vlan"))
+		return err_set(err, "Invalid parameter 'vlan' (all of -net is on hub 0; -netdev and -device make other networks)");
+	nic = add_board_nic(m, item, model, mac, err);
+	if (!nic || !opts_done(o, err))
+		return false;
+	if (addr)
+		opts_add(&nic->opts, "addr", addr);
+	if (name)
+		opts_add(&nic->opts, "id", name);
+	if (vectors && driver_has_property(nic->driver, "vectors"))
+		opts_add(&nic->opts, "vectors", vectors);
+	nic->hub = 0;
+	if (netdev) {
+		nic->hub = NO_HUB;
+		nic->netdev = network_netdev(m, netdev);
+		if (!nic->netdev)
+			return err_set(err, "netdev '%s' not found", netdev);
+	}
+	return network_bind_nic(m, nic, err);
+}
+
+static bool plan_net(struct machine *m, const struct option_item *item, unsigned *board, struct err *err)
+{
+	struct opts *o = (struct opts *)&item->opts;
+	const char *type = opts_get(o, "type");
+
+	if (!type)
+		return err_set(err, "Parameter 'type' is missing (nic, user, none)");
+	if (!strcmp(type, "none"))
+		return opts_done(o, err);
+	if (!strcmp(type, "nic"))
+		return plan_net_nic(m, item, board, err);
+	if (!strcmp(type, "hubport"))
+		return err_set(err, "network backend 'hubport' is only supported with -netdev/-nic");
+	if (opts_get(o, "vlan"))
+		return err_set(err, "Invalid parameter 'vlan' (all of -net is on hub 0; -netdev and -device make other networks)");
+	return add_netdev(m, item, o, opts_get(o, "id"), 0, err);
+}
+
+/* Hub 0 has one backend and one card, or it cannot be built. */
+static bool plug_hub(struct machine *m, struct err *err)
+{
+	struct netdev *netdev = NULL;
+	struct nic *nic = NULL;
+
+	for (unsigned i = 0; i < m->netdev_count; i++) {
+		if (m->netdevs[i].hub != 0)
+			continue;
+		if (netdev)
+			return err_set(err, "-net: more than one backend on hub 0 is not part of this build (use -netdev and -device)");
+		netdev = &m->netdevs[i];
+	}
+	for (unsigned i = 0; i < m->nic_count; i++) {
+		if (m->nics[i].hub != 0)
+			continue;
+		if (nic)
+			return err_set(err, "-net: more than one card on hub 0 is not part of this build (use -netdev and -device)");
+		nic = &m->nics[i];
+	}
+	if (netdev && nic) {
+		netdev->nic = nic;
+		nic->netdev = netdev;
+	}
+	return true;
+}
+
+static bool plan_device(struct machine *m, const struct option_item *item, struct err *err)
+{
+	struct opts *o = (struct opts *)&item->opts;
+	const struct driver *driver = driver_find(opts_get(o, "driver"));
+	struct nic *nic;
+
+	if (!driver || driver->kind != DRIVER_NIC)
+		return true;
+	nic = network_add_nic(m, driver, item, err);
+	if (!nic)
+		return false;
+	for (size_t i = 0; i < o->count; i++)
+		opts_add(&nic->opts, o->list[i].key, o->list[i].value);
+	return network_bind_nic(m, nic, err);
+}
+
+/* 52:54:00:12:34:56 and up for the cards without an address of their own; those given are not handed out again. */
+static void assign_macs(struct machine *m)
+{
+	static const uint8_t base[5] = { 0x52, 0x54, 0x00, 0x12, 0x34 };
+	bool used[256] = { false };
+	unsigned next = 0x56;
+
+	for (unsigned i = 0; i < m->nic_count; i++)
+		if (m->nics[i].has_mac && !memcmp(m->nics[i].mac, base, 5))
+			used[m->nics[i].mac[5]] = true;
+	for (unsigned i = 0; i < m->nic_count; i++) {
+		if (m->nics[i].has_mac)
+			continue;
+		while (next < 0xff && used[next])
+			next++;
+		memcpy(m->nics[i].mac, base, 5);
+		m->nics[i].mac[5] = (uint8_t)next;
+		used[next] = true;
+	}
+}
+
+bool network_plan(struct machine *m, struct err *err)
+{
+	const struct options *o = m->o;
+	static const enum option_class order[] = { OPTION_NETDEV, OPTION_NIC, OPTION_NET, OPTION_DEVICE };
+	static struct opts none;
+	unsigned board = 0;
+
+	for (size_t k = 0; k < ARRAY_SIZE(order); k++) {
+		for (size_t i = 0; i < o->count; i++) {
+			const struct option_item *item = &o->items[i];
+			struct opts *opts = (struct opts *)&item->opts;
+			const char *id;
+			bool ok = true;
+
+			if (item->class != order[k])
+				continue;
+			switch (item->class) {
+			case OPTION_NETDEV:
+				id = opts_get(opts, "id");
+				if (!id)
+					ok = err_set(err, "Parameter 'id' is missing");
+				else if (!opt_is_id(id))
+					ok = err_set(err, "Parameter 'id' expects an identifier, not '%s'", id);
+				else
+					ok = add_netdev(m, item, opts, id, NO_HUB, err);
+				break;
+			case OPTION_NIC:
+				ok = plan_nic(m, item, &board, err);
+				break;
+			case OPTION_NET:
+				ok = plan_net(m, item, &board, err);
+				break;
+			default:
+				ok = plan_device(m, item, err);
+				break;
+			}
+			if (!ok) {
+				option_prefix(item, err);
+				return false;
+			}
+		}
+		if (order[k] == OPTION_NET && o->default_net) {
+			struct nic *nic = add_board_nic(m, NULL, NULL, NULL, err);
+
+			if (!add_netdev(m, NULL, &none, NULL, 0, err) || !nic)
+				return false;
+			nic->hub = 0;
+			if (!network_bind_nic(m, nic, err))
+				return false;
+		}
+	}
+	assign_macs(m);
+	return plug_hub(m, err);
+}
+
+bool network_cards(struct machine *m, struct err *err)
+{
+	for (unsigned i = 0; i < m->nic_count; i++) {
+		struct nic *n = &m->nics[i];
+		int devfn;
+		bool ok = machine_pci_address(&n->opts, &devfn, err) && n->driver->make(m, n, devfn, err);
+
+		if (!ok) {
+			if (n->item)
+				option_prefix(n->item, err);
+			else
+				err_prefix(err, "default network card %s", n->driver->name);
+			return false;
+		}
+		if (n->netdev && n->netdev->port)
+			port_join(n->port, n->netdev->port);
+	}
+	return true;
+}
+
+void network_warn(const struct machine *m)
+{
+	if (m->o->default_net)
+		return;
+	for (unsigned i = 0; i < m->netdev_count; i++) {
+		const struct netdev *n = &m->netdevs[i];
+
+		if (!n->nic && n->hub >= 0)
+			log_user("warning: hub %d with no nics", n->hub);
+		else if (!n->nic)
+			log_user("warning: netdev %s has no peer", n->id);
+	}
+	for (unsigned i = 0; i < m->nic_count; i++) {
+		const struct nic *n = &m->nics[i];
+
+		if (!n->netdev && n->hub >= 0)
+			log_user("warning: hub %d is not connected to host network", n->hub);
+		else if (!n->netdev)
+			log_user("warning: nic %s has no peer", n->name);
+		for (const struct nic *other = m->nics; other < n; other++)
+			if (!memcmp(n->mac, other->mac, 6))
+				log_user("warning: nics %s and %s have the same MAC address", other->name, n->name);
+	}
+}
+
+/* --- filter-dump -------------------------------------------------------------------------------------------------- */
+
+bool network_dumps(struct machine *m, struct err *err)
+{
+	for (size_t i = 0; i < m->o->count; i++) {
+		const struct option_item *item = &m->o->items[i];
+		struct opts *o = (struct opts *)&item->opts;
+		const char *id, *netdev, *file;
+		struct netdev *n;
+		uint64_t maxlen = 65536;
+		bool ok = false;
+
+		if (item->class != OPTION_OBJECT)
+			continue;
+		id = opts_get(o, "id");
+		netdev = opts_get(o, "netdev");
+		file = opts_get(o, "file");
+		opts_get(o, "qom-type");
+		n = netdev ? network_netdev(m, netdev) : NULL;
+		if (!id)
+			err_set(err, "Parameter 'id' is missing");
+		else if (!netdev)
+			err_set(err, "Parameter 'netdev' is missing");
+		else if (!n || !n->port)
+			err_set(err, "Parameter 'netdev' expects a network backend id, not '%s'", netdev);
+		else if (!file)
+			err_set(err, "Parameter 'file' is missing");
+		else if (m->dump_count == MACHINE_DUMPS)
+			err_set(err, "more than %d filters", MACHINE_DUMPS);
+		else
+			ok = opts_number(o, "maxlen", 1, 1 << 20, &maxlen, err) && opts_done(o, err);
+		if (ok) {
+			struct pcap *p = pcap_open(file, (uint32_t)maxlen, run_now, m->run, err);
+
+			ok = p;
+			if (ok) {
+				m->dumps[m->dump_count++] = (struct dump){ strdup(id), strdup(file), maxlen, n->port, p };
+				port_add_filter(n->port, pcap_filter(p));
+			}
+		}
+		if (!ok) {
+			option_prefix(item, err);
+			return false;
+		}
+	}
+	return true;
+}
+
+void network_free(struct machine *m)
+{
+	for (unsigned i = 0; i < m->dump_count; i++) {
+		port_remove_filter(m->dumps[i].port, pcap_filter(m->dumps[i].pcap));
+		pcap_close(m->dumps[i].pcap);
+		free(m->dumps[i].id);
+		free(m->dumps[i].file);
+	}
+	for (unsigned i = 0; i < m->nic_count; i++) {
+		struct nic *n = &m->nics[i];
+
+		if (n->card) {
+			port_part(n->port);
+			n->driver->free(n);
+		}
+		opts_free(&n->opts);
+		free(n->name);
+	}
+	for (unsigned i = 0; i < m->netdev_count; i++) {
+		unet_free(m->netdevs[i].unet);
+		free(m->netdevs[i].id);
+	}
+}
