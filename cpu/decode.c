@@ -752,7 +752,7 @@ static bool operands_exist(const struct state *s)
 	return true;
 }
 
-static void invalidate(struct insn *i)
+void insn_invalidate(struct insn *i)
 {
 	i->op = OP_INVALID;
 	i->operands = 0;
@@ -823,7 +823,7 @@ enum decode_result insn_decode(struct insn *i, const uint8_t *bytes, size_t avai
 	if (s.r.ended || s.ud || !decode_form(&s)) {
 		if (s.r.ended)
 			return avail >= MAX_LENGTH ? DECODE_LONG : DECODE_SHORT;
-		invalidate(i);
+		insn_invalidate(i);
 	}
 	i->len = s.r.p - bytes;
 	return DECODE_OK;

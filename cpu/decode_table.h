@@ -180,4 +180,6 @@ struct op_info {
 };
 extern const struct op_info decode_op[OP_COUNT];
 
+void insn_invalidate(struct insn *i);           /* make it OP_INVALID, keeping its length */
+
 #endif

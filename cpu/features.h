@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* CPU features: FEATURE(NAME, leaf, subleaf, register, bit); included by model.h and by cpuid.c. */
+/*
+ * CPU features: FEATURE(NAME, leaf, subleaf, register, bit); included by model.h and by cpuid.c.  Users write the name in lower
+ * case, with '-' or '_' (or '.').  Bits from the Intel SDM volume 2 (CPUID), AMD APM volume 3 (appendix E), and the
+ * Linux kernel's documentation of KVM's leaves (virt/kvm/x86/cpuid).
+ */
 FEATURE(FPU, 1, 0, EDX, 0) FEATURE(VME, 1, 0, EDX, 1) FEATURE(DE, 1, 0, EDX, 2) FEATURE(PSE, 1, 0, EDX, 3)
 FEATURE(TSC, 1, 0, EDX, 4) FEATURE(MSR, 1, 0, EDX, 5) FEATURE(PAE, 1, 0, EDX, 6) FEATURE(MCE, 1, 0, EDX, 7)
 FEATURE(CX8, 1, 0, EDX, 8) FEATURE(APIC, 1, 0, EDX, 9) FEATURE(SEP, 1, 0, EDX, 11) FEATURE(MTRR, 1, 0, EDX, 12)
@@ -22,7 +26,6 @@ FEATURE(ADX, 7, 0, EBX, 19) FEATURE(SMAP, 7, 0, EBX, 20) FEATURE(CLFLUSHOPT, 7, 
 FEATURE(SHA_NI, 7, 0, EBX, 29)
 FEATURE(UMIP, 7, 0, ECX, 2) FEATURE(RDPID, 7, 0, ECX, 22)
 FEATURE(FSRM, 7, 0, EDX, 4) FEATURE(SPEC_CTRL, 7, 0, EDX, 26) FEATURE(ARCH_CAPABILITIES, 7, 0, EDX, 29)
-FEATURE(SSBD, 7, 0, EDX, 31)
 
 FEATURE(XSAVEOPT, 0xd, 1, EAX, 0) FEATURE(XSAVEC, 0xd, 1, EAX, 1) FEATURE(XGETBV1, 0xd, 1, EAX, 2)
 FEATURE(XSAVES, 0xd, 1, EAX, 3)
@@ -34,6 +37,3 @@ FEATURE(LAHF_LM, 0x80000001, 0, ECX, 0) FEATURE(ABM, 0x80000001, 0, ECX, 5) FEAT
 FEATURE(SYSCALL, 0x80000001, 0, EDX, 11) FEATURE(NX, 0x80000001, 0, EDX, 20) FEATURE(PDPE1GB, 0x80000001, 0, EDX, 26)
 FEATURE(RDTSCP, 0x80000001, 0, EDX, 27) FEATURE(LM, 0x80000001, 0, EDX, 29)
 FEATURE(INVTSC, 0x80000007, 0, EDX, 8)
-FEATURE(AMD_IBRS, 0x80000008, 0, EBX, 14) FEATURE(AMD_SSB_NO, 0x80000008, 0, EBX, 26)
-FEATURE(AUTO_IBRS, 0x80000021, 0, EAX, 8)
-FEATURE(NULL_SEL_CLR_BASE, 0x80000021, 0, EAX, 6)
