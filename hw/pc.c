@@ -349,6 +349,14 @@ static unsigned boot_code(char letter)
 	return 0;
 }
 
+void pc_set_boot_order(struct pc *pc, const char *order)
+{
+	if (!order)
+		order = "cad";
+	mc146818_set_cmos(pc->rtc, 0x3d, (uint8_t)(boot_code(order[0]) | (order[0] ? boot_code(order[1]) << 4 : 0)));
+	mc146818_set_cmos(pc->rtc, 0x38, (uint8_t)((strlen(order) > 2 ? boot_code(order[2]) << 4 : 0) | pc->cfg.no_fd_bootchk));
+}
+
 /* A disk's geometry for firmware that asks CMOS: type 47, 16 heads, 63 sectors (index 1Bh and 24h, nine bytes each). */
 static void cmos_disk(struct pc *pc, unsigned unit)
 {
@@ -373,7 +381,6 @@ static void cmos_disk(struct pc *pc, unsigned unit)
 static void fill_cmos(struct pc *pc)
 {
 	const struct pc_config *c = &pc->cfg;
-	const char *order = c->boot_order ? c->boot_order : "cad";
 	uint64_t above_1m = pc->low_ram - MIB, above_16m = pc->low_ram > 16 * MIB ? pc->low_ram - 16 * MIB : 0;
 	uint64_t high = c->ram_size - pc->low_ram;
 	unsigned translate = 0, sum = 0;
@@ -395,8 +402,7 @@ static void fill_cmos(struct pc *pc)
 			translate |= 1u << (2 * i);                     /* LBA translation */
 	}
 	mc146818_set_cmos(pc->rtc, 0x39, (uint8_t)translate);
-	mc146818_set_cmos(pc->rtc, 0x3d, (uint8_t)(boot_code(order[0]) | (order[0] ? boot_code(order[1]) << 4 : 0)));
-	mc146818_set_cmos(pc->rtc, 0x38, (uint8_t)((strlen(order) > 2 ? boot_code(order[2]) << 4 : 0) | c->no_fd_bootchk));
+	pc_set_boot_order(pc, c->boot_order);
 	for (unsigned i = 0x10; i <= 0x2d; i++)
 		sum += mc146818_cmos(pc->rtc, i);
 	mc146818_set_cmos(pc->rtc, 0x2e, (uint8_t)(sum >> 8));
@@ -562,6 +568,7 @@ struct pci_bus *pc_pci(struct pc *pc) { return pc->pci; }
 struct state_list *pc_states(struct pc *pc) { return pc->states; }
 struct fw_cfg *pc_fw_cfg(struct pc *pc) { return pc->fw_cfg; }
 struct vga *pc_vga(struct pc *pc) { return pc->vga; }
+struct ps2_kbd *pc_keyboard(struct pc *pc) { return i8042_keyboard(pc->kbc); }
 uint64_t pc_low_ram(const struct pc *pc) { return pc->low_ram; }
 
 /* --- the processors' side -------------------------------------------------------------------------------------- */
