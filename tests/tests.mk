@@ -26,6 +26,13 @@ $(fuzz_bin): $(O)/%: $(O)/%.o $(O)/tests/fuzz/replay.o $(O)/libfake.a $$(call li
 	$(call say,LD      $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(O)/tests/fuzz/replay.o -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
+# Our processor against the host's: make $(O)/tests/diff/diff_cpu, then run it for as long as you like.
+diff_src := $(sort $(wildcard tests/diff/*.c))
+$(O)/libdiff.a: $(patsubst %.c,$(O)/%.o,$(filter-out tests/diff/diff_cpu.c,$(diff_src)))
+$(O)/tests/diff/diff_cpu: $(O)/tests/diff/diff_cpu.o $(O)/libdiff.a $$(call libs,cpu)
+	$(call say,LD      $@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+
 unit: $(unit_bin) ## unit and contract tests of this MODE
 	$(Q)tests/run_unit $(unit_bin)
 

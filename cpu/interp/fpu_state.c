@@ -27,21 +27,31 @@ static uint64_t image_pointer(const struct cpu *c, const struct insn *i, uint64_
 	return code64(c) ? (uint32_t)p : p & 0xffffffffffff;
 }
 
+/* AMD's FXSAVE and XSAVE show the pointers only while an exception is pending (APM volume 2, 11.4.4), else zeros. */
 static void x87_to_image(const struct cpu *c, const struct insn *i, struct fpu_area *image)
 {
 	const struct fpu_area *f = &c->s.fpu;
+	bool show = c->model->intel || f->fsw & FSW_ES;
 
 	image->fcw = f->fcw;
 	image->fsw = f->fsw;
 	image->ftw = f->ftw;
 	image->reserved0 = 0;
-	image->fop = f->fop & 0x7ff;
-	image->fip = image_pointer(c, i, f->fip);
-	image->fdp = image_pointer(c, i, f->fdp);
+	image->fop = show ? f->fop & 0x7ff : 0;
+	image->fip = show ? image_pointer(c, i, f->fip) : 0;
+	image->fdp = show ? image_pointer(c, i, f->fdp) : 0;
 	for (unsigned n = 0; n < 8; n++) {
 		memcpy(image->st[n], f->st[n], 10);
 		memset(image->st[n] + 10, 0, 6);
 	}
+}
+
+/* The host makes 64-bit pointers canonical, and so do we. */
+static uint64_t loaded_pointer(const struct cpu *c, const struct insn *i, uint64_t p)
+{
+	if (i->opsize == 8)
+		return (uint64_t)((int64_t)(p << 16) >> 16);
+	return code64(c) ? (uint32_t)p : p & 0xffffffffffff;
 }
 
 static void x87_from_image(struct cpu *c, const struct insn *i, const struct fpu_area *image)
@@ -52,8 +62,8 @@ static void x87_from_image(struct cpu *c, const struct insn *i, const struct fpu
 	f->fsw = image->fsw;
 	f->ftw = image->ftw;
 	f->fop = image->fop & 0x7ff;
-	f->fip = i->opsize == 8 ? image->fip : image->fip & 0xffffffffffff;
-	f->fdp = i->opsize == 8 ? image->fdp : image->fdp & 0xffffffffffff;
+	f->fip = loaded_pointer(c, i, image->fip);
+	f->fdp = loaded_pointer(c, i, image->fdp);
 	for (unsigned n = 0; n < 8; n++) {
 		memcpy(f->st[n], image->st[n], 10);
 		memset(f->st[n] + 10, 0, 6);

@@ -58,12 +58,13 @@ static void op_movntq(struct cpu *c, const struct insn *i)
 	mmx_enter(c);
 }
 
-/* Bytes of the destination whose mask bit is clear are not accessed. */
+/* Bytes whose mask bit is clear are not accessed; a page fault reports the operand's first byte in the page (measured). */
 static void op_maskmov(struct cpu *c, const struct insn *i)
 {
 	bool mmx = i->o[0].kind == OPD_MMX;
+	uint64_t offset, cut = i->addrsize == 8 ? UINT64_MAX : (1ull << 8 * i->addrsize) - 1;
+	uint64_t address[16], first[2];
 	union vec data, mask;
-	uint64_t address[16];
 
 	if (mmx) {
 		mmx_begin(c);
@@ -74,12 +75,15 @@ static void op_maskmov(struct cpu *c, const struct insn *i)
 		data.v = get_xmm(c, i->o[0].reg);
 		mask.v = get_xmm(c, i->o[1].reg);
 	}
-	uint64_t offset = effective_address(c, i), cut = i->addrsize == 8 ? UINT64_MAX : (1ull << 8 * i->addrsize) - 1;
-	for (unsigned n = 0; n < 16; n++) {
-		if (mask.sb[n] >= 0)
-			continue;
-		address[n] = linear_address(c, i->mem.seg, (offset + n) & cut, 1, true);
-		probe_write(c, address[n], 1);
+	offset = effective_address(c, i);
+	for (unsigned n = 0, pages = 0; n < 16; n++) {
+		address[n] = 0;
+		if (mask.sb[n] < 0)
+			address[n] = linear_address(c, i->mem.seg, (offset + n) & cut, 1, true);
+		if (mask.sb[n] < 0 && (!pages || (address[n] ^ first[pages - 1]) >> 12)) {
+			first[pages] = (address[n] & 0xfff) >= n ? address[n] - n : address[n] & ~0xfffull;
+			probe_write(c, first[pages++], 1);
+		}
 	}
 	for (unsigned n = 0; n < 16; n++)
 		if (mask.sb[n] < 0)

@@ -107,6 +107,8 @@ static void fp_unmasked(struct cpu *c, host_op *f, struct fp_call *call, unsigne
 	uint32_t guest = c->s.fpu.mxcsr, unmasked = ~guest >> 7 & MXCSR_FLAGS, raised;
 	uint32_t control = (guest & ~(uint32_t)MXCSR_FLAGS) | MXCSR_MASKS;
 
+	if (unmasked & MXCSR_UE)                /* then there is no flushing to zero */
+		control &= ~(uint32_t)MXCSR_FTZ;
 	_mm_setcsr(control);
 	for (unsigned k = 0; k < n; k++)
 		call[k].r = f(call[k].a, call[k].b, call[k].c);

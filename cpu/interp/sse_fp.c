@@ -227,25 +227,25 @@ static void op_cvtps2ph(struct cpu *c, const struct insn *i)
 
 /* --- conversions with MMX registers ------------------------------------------------------------------------------------- */
 
-/* Two integers to XMM.  CVTPI2PD with a memory operand does not touch MMX (SDM volume 2). */
+/* Two integers to XMM.  With a memory operand the x87 is left alone (measured; SDM volume 2 says so of CVTPI2PD). */
 static void op_cvt_from_mmx(struct cpu *c, const struct insn *i)
 {
 	unsigned n = i->operands - 1u;
-	bool ps = i->op == OP_CVTPI2PS, mmx = ps || i->o[n].kind == OPD_MMX;
+	bool ps = i->op == OP_CVTPI2PS, mmx = i->o[n].kind == OPD_MMX;
 	v128 b, r;
 
 	sse_begin(c);
 	if (mmx)
 		mmx_begin(c);
 	b = get_mm_src(c, i, n);
+	if (mmx)
+		mmx_enter(c);
 	if (ps) {
 		r = simd_fp1(c, host_CVTDQ2PS, V0, b, V0);
 		r[1] = get_xmm(c, i->o[0].reg)[1];
 	} else {
 		r = simd_fp1(c, host_CVTDQ2PD, V0, b, V0);
 	}
-	if (mmx)
-		mmx_enter(c);
 	put_xmm(c, i, i->o[0].reg, r);
 }
 
@@ -261,8 +261,8 @@ static void op_cvt_to_mmx(struct cpu *c, const struct insn *i)
 	b = get_src(c, i, 1);
 	if (!pd)
 		b[1] = 0;
+	mmx_enter(c);           /* even if the conversion raises #XM (measured) */
 	r = simd_fp1(c, f, V0, b, V0);
-	mmx_enter(c);
 	put_mm(c, i->o[0].reg, (uint64_t)r[0]);
 }
 

@@ -173,8 +173,11 @@ static void get_env(struct cpu *c, const struct insn *i, const uint8_t *p, bool 
 	if (protected_mode(c)) {
 		f->fip = word[3] | (uint64_t)(uint16_t)word[4] << 32;
 		f->fdp = word[5] | (uint64_t)(uint16_t)word[6] << 32;
-		if (i->opsize != 2)
-			f->fop = word[4] >> 16 & 0x7ff;
+		if (code64(c)) {
+			f->fip = word[3];
+			f->fdp = word[5];
+		}
+		f->fop = i->opsize == 2 ? 0 : word[4] >> 16 & 0x7ff;
 	} else {
 		f->fip = (word[3] & 0xffff) | (word[4] >> 12 & 0xffff) << 16;
 		f->fdp = (word[5] & 0xffff) | (word[6] >> 12 & 0xffff) << 16;

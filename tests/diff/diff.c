@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs a case on both processors and compares. */
+#include "tests/diff/diff.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct text { char *at; size_t left; };
+
+static void add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct text *t, const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(t->at, t->left, format, ap);
+	va_end(ap);
+	if (n > 0) {
+		size_t k = MIN((size_t)n, t->left ? t->left - 1 : 0);
+
+		t->at += k;
+		t->left -= k;
+	}
+}
+
+static void hex(struct text *t, const uint8_t *p, unsigned len)
+{
+	for (unsigned n = 0; n < len; n++)
+		add(t, "%02x", p[len - 1 - n]);
+}
+
+void diff_print(const struct diff_case *c, char *text, size_t len)
+{
+	struct text t = { text, len };
+	uint64_t rip = c->in.rip;
+	const uint8_t *p = c->code;
+
+	for (unsigned n = 0; n < c->count; n++) {
+		char s[128];
+
+		insn_text(&c->insn[n], rip, s, sizeof(s));
+		add(&t, "%u-bit %08llx:", c->mode, (unsigned long long)rip);
+		for (unsigned k = 0; k < c->insn[n].len; k++)
+			add(&t, " %02x", *p++);
+		add(&t, "  %s\n", s);
+		rip += c->insn[n].len;
+	}
+	for (unsigned n = 0; n < (c->mode == 64 ? 16 : 8); n++)
+		add(&t, "r%-2u %016llx%c", n, (unsigned long long)c->in.gpr[n], n % 4 == 3 ? '\n' : ' ');
+	add(&t, "rflags %04llx mxcsr %04x fcw %04x fsw %04x ftw %02x\n", (unsigned long long)c->in.rflags, c->in.fpu.mxcsr,
+	    c->in.fpu.fcw, c->in.fpu.fsw, c->in.fpu.ftw);
+	for (unsigned n = 0; n < c->count; n++)
+		for (unsigned k = 0; k < c->insn[n].operands; k++) {
+			const struct operand *o = &c->insn[n].o[k];
+
+			if (o->kind == OPD_XMM) {
+				add(&t, "ymm%-2u ", o->reg);
+				hex(&t, c->in.fpu.ymm_hi[o->reg], 16);
+				add(&t, "_");
+				hex(&t, c->in.fpu.xmm[o->reg], 16);
+				add(&t, "\n");
+			} else if (o->kind == OPD_ST || o->kind == OPD_MMX) {
+				unsigned at = o->kind == OPD_ST ? o->reg : (o->reg - (c->in.fpu.fsw >> 11)) & 7;
+
+				add(&t, "%s%u ", o->kind == OPD_ST ? "st" : "mm", o->reg);
+				hex(&t, c->in.fpu.st[at], 10);
+				add(&t, "\n");
+			}
+		}
+}
+
+static bool has_error(int vector) { return (vector >= 10 && vector <= 14) || vector == 17 || vector == 8; }
+
+/*
+ * What is not ours to match:
+ *  - MXCSR_MASK: no misaligned SSE mode for the guest;
+ *  - the address of a page fault in a store or load of many parts;
+ *  - whether a faulting MASKMOVQ has entered MMX state, and whether MASKMOVxx with an empty mask faults;
+ *  - the precision flag beside an unmasked overflow or underflow, which tells whether the result would be exact with a wider
+ *    exponent; DPPx, whose steps raise exceptions one after the other; VCVTPS2PH, whose exact tiny results are not told.
+ */
+static void forgive(const struct diff_case *c, struct diff_state *h, struct diff_state *g)
+{
+	uint32_t unmasked = ~c->in.fpu.mxcsr >> 7 & 0x3f, flags = 0;
+	uint64_t mask = gen_address(c) + 28 - DATA_BASE;
+
+	switch ((int)c->insn[0].op) {
+	case OP_FXSAVE: case OP_XSAVE: case OP_XSAVEC:
+		if (mask < DATA_WRITABLE - 4)
+			memcpy(guest_data() + mask, native_data() + mask, 4);
+		/* fall through */
+	case OP_FXRSTOR: case OP_XRSTOR: case OP_FNSAVE: case OP_FRSTOR: case OP_FNSTENV: case OP_FLDENV:
+		if (h->vector == VEC_PF && h->cr2 - gen_address(c) < sizeof(struct fpu_area))
+			g->cr2 = h->cr2;
+		break;
+	case OP_MASKMOVQ: case OP_MASKMOVDQU:
+		if ((h->vector == VEC_PF || h->vector == VEC_GP) && g->vector == VEC_BP) {
+			*g = *h;
+			break;
+		}
+		if (h->vector == VEC_PF || h->vector == VEC_GP || h->vector == VEC_SS)
+			h->fpu = g->fpu;
+		break;
+	case OP_DPPS: case OP_DPPD:
+		flags = 0x3f;
+		break;
+	case OP_VCVTPS2PH:
+		if (unmasked & 0x10 && h->vector == VEC_XM)
+			*g = *h;
+		break;
+	}
+	if (unmasked & 0x18)
+		flags |= 0x20;
+	if (h->vector == VEC_XM)
+		g->fpu.mxcsr = (g->fpu.mxcsr & ~flags) | (h->fpu.mxcsr & flags);
+}
+
+static bool compare(const struct diff_case *c, const struct diff_state *h, const struct diff_state *g, struct text *t)
+{
+	const struct fpu_area *hf = &h->fpu, *gf = &g->fpu;
+	uint64_t mask = c->mode == 64 ? UINT64_MAX : UINT32_MAX;
+	uint32_t flags = (FLAGS_ARITH | FLAG_DF | FLAG_TF | FLAG_NT | FLAG_AC) & ~(uint32_t)c->undefined;
+
+#define DIFFERS(what, a, b) \
+	do { \
+		if ((a) != (b)) { \
+			add(t, "%s: host %llx, ours %llx\n", what, (unsigned long long)(a), (unsigned long long)(b)); \
+			return false; \
+		} \
+	} while (0)
+	DIFFERS("vector", (unsigned)h->vector, (unsigned)g->vector);
+	if (has_error(h->vector))
+		DIFFERS("error code", h->error, g->error);
+	if (h->vector == VEC_PF)
+		DIFFERS("cr2", h->cr2, g->cr2);
+	DIFFERS("rip", h->rip & mask, g->rip & mask);
+	for (unsigned n = 0; n < (c->mode == 64 ? 16 : 8); n++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "r%u", n);
+		DIFFERS(name, h->gpr[n] & mask, g->gpr[n] & mask);
+	}
+	DIFFERS("rflags", h->rflags & flags, g->rflags & flags);
+	DIFFERS("mxcsr", hf->mxcsr, gf->mxcsr);
+	DIFFERS("fcw", hf->fcw, gf->fcw);
+	DIFFERS("fsw", hf->fsw, gf->fsw);
+	DIFFERS("ftw", hf->ftw, gf->ftw);
+	for (unsigned n = 0; n < 8; n++) {
+		if (memcmp(hf->st[n], gf->st[n], 10)) {
+			add(t, "st%u: host ", n);
+			hex(t, hf->st[n], 10);
+			add(t, ", ours ");
+			hex(t, gf->st[n], 10);
+			add(t, "\n");
+			return false;
+		}
+	}
+	for (unsigned n = 0; n < (c->mode == 64 ? 16 : 8); n++) {
+		if (memcmp(hf->xmm[n], gf->xmm[n], 16) || memcmp(hf->ymm_hi[n], gf->ymm_hi[n], 16)) {
+			add(t, "ymm%u: host ", n);
+			hex(t, hf->ymm_hi[n], 16);
+			add(t, "_");
+			hex(t, hf->xmm[n], 16);
+			add(t, "\n      ours ");
+			hex(t, gf->ymm_hi[n], 16);
+			add(t, "_");
+			hex(t, gf->xmm[n], 16);
+			add(t, "\n");
+			return false;
+		}
+	}
+	/* AMD keeps the pointers only of a pending exception. */
+	if (hf->fsw & 0x80 && !(c->in.fpu.fsw & 0x80)) {
+		DIFFERS("fop", hf->fop, gf->fop);
+		DIFFERS("fip", hf->fip & mask & INT64_MAX >> 16, gf->fip & mask & INT64_MAX >> 16);
+		DIFFERS("fdp", hf->fdp & mask & INT64_MAX >> 16, gf->fdp & mask & INT64_MAX >> 16);
+	}
+	if (memcmp(native_data(), guest_data(), DATA_WRITABLE)) {
+		unsigned at = 0;
+
+		while (native_data()[at] == guest_data()[at])
+			at++;
+		at &= ~7u;
+		add(t, "memory at %x: host ", DATA_BASE + at);
+		hex(t, native_data() + at, 16);
+		add(t, ", ours ");
+		hex(t, guest_data() + at, 16);
+		add(t, "\n");
+		return false;
+	}
+	return true;
+}
+
+bool diff_one(const struct diff_case *c, const uint8_t *data, char *text, size_t len)
+{
+	struct diff_state h = c->in, g = c->in;
+	struct text t = { text, len };
+	unsigned at = (unsigned)(c->in.rip & (CODE_SIZE - 1)), room = MIN(c->code_len, CODE_SIZE - at);
+
+	memset(native_code() + at, 0xcc, MIN(64u, CODE_SIZE - at));
+	memcpy(native_code() + at, c->code, room);
+	memcpy(guest_code() + at, native_code() + at, MIN(64u, CODE_SIZE - at));
+	memcpy(native_data(), data, DATA_WRITABLE);
+	memcpy(guest_data(), data, DATA_WRITABLE);
+	native_run(c->mode, &h);
+	guest_run(c->mode, &g);
+	memset(native_code() + at, 0xcc, MIN(64u, CODE_SIZE - at));
+	memset(guest_code() + at, 0xcc, MIN(64u, CODE_SIZE - at));
+	forgive(c, &h, &g);
+	return compare(c, &h, &g, &t);
+}

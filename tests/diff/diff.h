@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host's processor as an oracle: one instruction, or a few, from one random state, on both; what differs is a bug in ours.
+ *
+ * Both sides see the same user-mode address space below: code followed by breakpoints and an unmapped page, data pages, one
+ * of them read-only, everything around unmapped.  A run ends with the first exception, at the latest a breakpoint.
+ */
+#ifndef TESTS_DIFF_H
+#define TESTS_DIFF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REG_RIP UCONTEXT_RIP    /* the decoder has one too, and <sys/wait.h> brings this one in */
+#include <signal.h>
+#include <ucontext.h>
+#undef REG_RIP
+
+#include "base/bytes.h"
+#include "cpu/insn.h"
+#include "cpu/state.h"
+
+enum {
+	CODE_BASE = 0x10000000, CODE_SIZE = 0x2000,
+	DATA_BASE = 0x10010000, DATA_SIZE = 0x4000, DATA_WRITABLE = 0x3000,
+	/* Segments of 64 KiB at CODE_BASE and DATA_BASE for 16-bit code: entries 0 and 1 of the LDT. */
+	LDT_CODE16 = 0x07, LDT_DATA16 = 0x0f,
+	GDT_CODE32 = 0x23, GDT_DATA = 0x2b, GDT_CODE64 = 0x33,
+};
+
+struct diff_state {
+	uint64_t gpr[16], rip, rflags;
+	struct fpu_area fpu;
+	/* how it ended */
+	int vector;
+	uint32_t error;
+	uint64_t cr2;
+};
+
+struct diff_case {
+	unsigned mode;                  /* 16, 32, 64 */
+	uint8_t code[64];
+	unsigned code_len, count;       /* instructions in it */
+	struct insn insn[4];
+	struct diff_state in;
+	uint16_t undefined;             /* flags that need not agree */
+};
+
+/* The host.  init: false with a reason on a host or sandbox that cannot. */
+bool native_init(const char **why);
+uint8_t *native_code(void), *native_data(void);
+void native_seal(const uint8_t *data);  /* first contents of the pages; once */
+void native_run(unsigned mode, struct diff_state *s);
+
+/* Ours. */
+bool guest_init(const char *model, const char **why);
+uint8_t *guest_code(void), *guest_data(void);
+void guest_seal(const uint8_t *data);
+void guest_run(unsigned mode, struct diff_state *s);
+void guest_set_fast(bool fast);         /* whether specialised handlers may be used */
+bool guest_has(const struct insn *i);
+
+/* Random cases. */
+struct diff_rng { uint64_t s; };
+uint64_t diff_random(struct diff_rng *r);
+void gen_data(struct diff_rng *r, uint8_t *data);       /* DATA_SIZE bytes */
+/* A case whose first instruction has operation `op` (OP_INVALID: any); false: not found soon. */
+bool gen_case(struct diff_rng *r, struct diff_case *t, unsigned mode, enum op op, unsigned count);
+
+/* Linear address of the memory operand of t's first instruction. */
+uint64_t gen_address(const struct diff_case *t);
+
+/* Run one case on both; text describes the first difference.  True: they agree. */
+bool diff_one(const struct diff_case *t, const uint8_t *data, char *text, size_t len);
+void diff_print(const struct diff_case *t, char *text, size_t len);
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * diff_cpu: our processor against the host's on random cases.
+ *
+ *	diff_cpu [-n cases] [-s seed] [-m 16|32|64] [-o operation] [-c instructions] [-f class] [-g] [-v]
+ *
+ * class: x87, mmx, sse, avx, other.  -g: generic handlers only.  -v: every difference, not one per operation.
+ * The cases run in a child, which a wild case may kill: the next one goes on behind that case.  Exit status 1 if something differs.
+ */
+#include "tests/diff/diff.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct options {
+	uint64_t cases, seed;
+	unsigned mode, count;
+	enum op op;
+	unsigned with, without;         /* traits */
+	bool generic, verbose;
+} options = { .cases = 200000, .seed = 1, .count = 1 };
+
+static struct shared {
+	uint64_t done, differ, generated;
+	uint32_t tried[OP_COUNT], failed[OP_COUNT];
+	char running[4096];
+} *shared;
+
+static uint8_t data[DATA_SIZE];
+
+static void work(void)
+{
+	static char what[1024];
+	struct diff_rng r = { 0x9e3779b97f4a7c15 };
+	struct diff_case c;
+	const char *why;
+
+	gen_data(&r, data);
+	if (!native_init(&why) || !guest_init(NULL, &why)) {
+		fprintf(stderr, "diff_cpu: %s\n", why);
+		_exit(2);
+	}
+	native_seal(data);
+	guest_seal(data);
+	guest_set_fast(!options.generic);
+	while (shared->done < options.cases) {
+		uint64_t n = shared->done++;
+		unsigned mode = options.mode ? options.mode : (unsigned[]){ 64, 64, 32, 16 }[n & 3];
+		enum op op = options.op ? options.op : (enum op)(1 + n / 4 % (OP_COUNT - 1));
+
+		r.s = (options.seed << 40) + n * 2 + 1;
+		for (unsigned k = 0; k < 4; k++)
+			diff_random(&r);
+		if (n % 64 == 0)
+			gen_data(&r, data);
+		if (!gen_case(&r, &c, mode, op, options.count))
+			continue;
+		if ((options.with && !(c.insn[0].traits & options.with)) || c.insn[0].traits & options.without)
+			continue;
+		if (!guest_has(&c.insn[0]))
+			continue;
+		shared->generated++;
+		shared->tried[op]++;
+		diff_print(&c, shared->running, sizeof(shared->running));
+		if (diff_one(&c, data, what, sizeof(what)))
+			continue;
+		shared->differ++;
+		if (shared->failed[op]++ && !options.verbose)
+			continue;
+		printf("-- case %llu\n%s%s\n", (unsigned long long)n, shared->running, what);
+		fflush(stdout);
+	}
+	_exit(0);
+}
+
+static enum op find_op(const char *name)
+{
+	for (unsigned n = 1; n < OP_COUNT; n++)
+		if (!strcmp(op_name((enum op)n), name))
+			return (enum op)n;
+	fprintf(stderr, "diff_cpu: no operation '%s'\n", name);
+	exit(2);
+}
+
+static void class(const char *name)
+{
+	static const struct { const char *name; unsigned with, without; } classes[] = {
+		{ "x87", INSN_X87, 0 }, { "mmx", INSN_MMX, 0 }, { "sse", INSN_SSE, INSN_AVX }, { "avx", INSN_AVX, 0 },
+		{ "simd", INSN_X87 | INSN_MMX | INSN_SSE | INSN_AVX, 0 },
+		{ "other", 0, INSN_X87 | INSN_MMX | INSN_SSE | INSN_AVX },
+	};
+
+	for (size_t n = 0; n < ARRAY_SIZE(classes); n++) {
+		if (!strcmp(classes[n].name, name)) {
+			options.with = classes[n].with;
+			options.without = classes[n].without;
+			return;
+		}
+	}
+	fprintf(stderr, "diff_cpu: no class '%s'\n", name);
+	exit(2);
+}
+
+static void parse(int argc, char **argv)
+{
+	int o;
+
+	while ((o = getopt(argc, argv, "n:s:m:o:c:f:gv")) != -1) {
+		switch (o) {
+		case 'n':
+			options.cases = strtoull(optarg, NULL, 0);
+			break;
+		case 's':
+			options.seed = strtoull(optarg, NULL, 0);
+			break;
+		case 'm':
+			options.mode = (unsigned)atoi(optarg);
+			break;
+		case 'o':
+			options.op = find_op(optarg);
+			break;
+		case 'c':
+			options.count = (unsigned)atoi(optarg);
+			break;
+		case 'f':
+			class(optarg);
+			break;
+		case 'g':
+			options.generic = true;
+			break;
+		case 'v':
+			options.verbose = true;
+			break;
+		default:
+			exit(2);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	unsigned deaths = 0;
+	int status;
+
+	parse(argc, argv);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return 2;
+	for (;;) {
+		pid_t pid = fork();
+
+		if (!pid)
+			work();
+		if (pid < 0 || waitpid(pid, &status, 0) < 0)
+			return 2;
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+			return 2;
+		if (WIFEXITED(status) && !WEXITSTATUS(status))
+			break;
+		printf("-- case %llu killed the child (status %x)\n%s\n", (unsigned long long)shared->done - 1, status, shared->running);
+		if (++deaths > 50)
+			break;
+	}
+	unsigned tried = 0, wrong = 0;
+	for (unsigned n = 0; n < OP_COUNT; n++) {
+		tried += shared->tried[n] != 0;
+		wrong += shared->failed[n] != 0;
+		if (shared->failed[n])
+			printf("%-20s %u of %u\n", op_name((enum op)n), shared->failed[n], shared->tried[n]);
+	}
+	printf("%llu cases of %u operations, %llu differ in %u operations, %u deaths\n", (unsigned long long)shared->generated,
+	       tried, (unsigned long long)shared->differ, wrong, deaths);
+	return shared->differ || deaths;
+}
