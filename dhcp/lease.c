@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "dhcp/lease.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+
+void lease_init(struct lease_table *t, const struct dhcp_config *c)
+{
+	uint32_t first = ntohl(c->first.s_addr), last = ntohl(c->net.s_addr | ~c->mask.s_addr);
+
+	memset(t, 0, sizeof(*t));
+	t->first = first;
+	t->skip[0] = ntohl(c->server.s_addr);
+	t->skip[1] = ntohl(c->dns.s_addr);
+	t->count = first < last ? MIN(last - first, (uint32_t)DHCP_LEASES_MAX) : 0;     /* the last one is the broadcast's */
+}
+
+uint32_t lease_address(const struct lease_table *t, const struct lease *l)
+{
+	return t->first + (uint32_t)(l - t->leases);
+}
+
+static bool usable(const struct lease_table *t, const struct lease *l)
+{
+	uint32_t a = lease_address(t, l);
+
+	return a != t->skip[0] && a != t->skip[1];
+}
+
+static bool same(const struct client *a, const struct client *b)
+{
+	return a->len == b->len && !memcmp(a->id, b->id, MIN(a->len, CLIENT_ID_MAX));
+}
+
+struct lease *lease_of(struct lease_table *t, const struct client *c)
+{
+	for (unsigned i = 0; i < t->count; i++)
+		if (t->leases[i].client.len && same(&t->leases[i].client, c))
+			return &t->leases[i];
+	return NULL;
+}
+
+struct lease *lease_at(struct lease_table *t, uint32_t address)
+{
+	struct lease *l;
+
+	if (address < t->first || address - t->first >= t->count)
+		return NULL;
+	l = &t->leases[address - t->first];
+	return usable(t, l) ? l : NULL;
+}
+
+bool lease_available(const struct lease *l, const struct client *c, uint64_t now)
+{
+	if (l->state == LEASE_FREE || now >= l->until_ns)
+		return true;
+	return l->state != LEASE_DECLINED && same(&l->client, c);
+}
+
+struct lease *lease_pick(struct lease_table *t, const struct client *c, uint64_t now)
+{
+	struct lease *best = NULL;
+
+	for (unsigned i = 0; i < t->count; i++) {
+		struct lease *l = &t->leases[i];
+
+		if (!usable(t, l) || !lease_available(l, c, now))
+			continue;
+		if (!l->client.len)
+			return l;
+		if (!best || l->until_ns < best->until_ns)
+			best = l;
+	}
+	return best;
+}
+
+void lease_set(struct lease_table *t, struct lease *l, const struct client *c, enum lease_state state, uint64_t until)
+{
+	for (unsigned i = 0; i < t->count; i++) {
+		struct lease *other = &t->leases[i];
+
+		if (other != l && other->client.len && same(&other->client, c))
+			memset(other, 0, sizeof(*other));
+	}
+	l->client = *c;
+	l->state = (uint8_t)state;
+	l->until_ns = until;
+}

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/fake/fake_sockets.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+
+static struct fake_socket *get(struct fake_sockets *f, int fd)
+{
+	assert(fd >= 3 && fd < f->high && f->s[fd].open);
+	return &f->s[fd];
+}
+
+void fake_address(struct sockaddr_storage *a, const char *ip, uint16_t port)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)a;
+
+	memset(a, 0, sizeof(*a));
+	in->sin_family = AF_INET;
+	in->sin_port = htons(port);
+	if (inet_pton(AF_INET, ip, &in->sin_addr) != 1)
+		abort();
+}
+
+const char *fake_text(const struct sockaddr_storage *a)
+{
+	static char text[80];
+	char ip[INET6_ADDRSTRLEN];
+
+	if (a->ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)a;
+
+		snprintf(text, sizeof(text), "%s:%u", inet_ntop(AF_INET, &in->sin_addr, ip, sizeof(ip)), ntohs(in->sin_port));
+	} else if (a->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)a;
+
+		snprintf(text, sizeof(text), "[%s]:%u", inet_ntop(AF_INET6, &in->sin6_addr, ip, sizeof(ip)),
+			 ntohs(in->sin6_port));
+	} else {
+		strcpy(text, "none");
+	}
+	return text;
+}
+
+/* --- calls ------------------------------------------------------------------------------------------------------ */
+
+static int take_fd(struct fake_sockets *f)
+{
+	int fd = 3;
+
+	if (f->open_count >= f->open_limit)
+		return -EMFILE;
+	while (fd < f->high && f->s[fd].open)
+		fd++;
+	if (fd == FAKE_SOCKETS)
+		return -EMFILE;
+	if (fd >= f->high)
+		f->high = fd + 1;
+	free(f->s[fd].sent);
+	free(f->s[fd].input);
+	for (unsigned i = 0; i < FAKE_DATAGRAMS; i++) {
+		free(f->s[fd].out[i].data);
+		free(f->s[fd].in[i].data);
+	}
+	memset(&f->s[fd], 0, sizeof(f->s[fd]));
+	f->s[fd].open = true;
+	f->s[fd].send_space = SIZE_MAX;
+	f->open_count++;
+	f->opened++;
+	f->last_open = fd;
+	return fd;
+}
+
+static int open_(void *owner, int family, int type, int protocol)
+{
+	struct fake_sockets *f = owner;
+	int fd = f->open_error < 0 ? f->open_error : take_fd(f);
+
+	if (fd >= 0) {
+		f->s[fd].family = family;
+		f->s[fd].type = type;
+		f->s[fd].protocol = protocol;
+		fake_address(&f->s[fd].local, "0.0.0.0", 0);
+	}
+	return fd;
+}
+
+static void close_(void *owner, int fd)
+{
+	struct fake_sockets *f = owner;
+	struct fake_socket *s = get(f, fd);
+
+	assert(!s->watch);
+	s->open = false;
+	f->open_count--;
+	f->last_closed = fd;
+	f->last_closed_reset = s->reset_on_close;
+	f->resets += s->reset_on_close;
+}
+
+static int bind_(void *owner, int fd, const struct sockaddr_storage *a)
+{
+	struct fake_sockets *f = owner;
+	struct fake_socket *s = get(f, fd);
+	struct sockaddr_in *in = (struct sockaddr_in *)&s->local;
+
+	for (int i = 3; i < f->high; i++)
+		if (i != fd && f->s[i].open && f->s[i].type == s->type && ((const struct sockaddr_in *)a)->sin_port &&
+		    !memcmp(&f->s[i].local, a, sizeof(struct sockaddr_in)))
+			return -EADDRINUSE;
+	memcpy(&s->local, a, sizeof(s->local));
+	if (!in->sin_port)
+		in->sin_port = htons(f->next_port++);
+	return 0;
+}
+
+static int connect_(void *owner, int fd, const struct sockaddr_storage *a)
+{
+	struct fake_sockets *f = owner;
+	struct fake_socket *s = get(f, fd);
+	int r = s->type == SOCK_DGRAM ? 0 : f->on_connect ? f->on_connect(f->on_connect_owner, a) : f->connect_result;
+
+	memcpy(&s->peer, a, a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+	s->connected = r == 0;
+	s->connecting = r == -EINPROGRESS;
+	return r;
+}
+
+static int listen_(void *owner, int fd, int backlog)
+{
+	(void)backlog;
+	get(owner, fd)->listening = true;
+	return 0;
+}
+
+static int accept_(void *owner, int fd, struct sockaddr_storage *peer)
+{
+	struct fake_sockets *f = owner;
+	struct fake_socket *s = get(f, fd);
+	int n;
+
+	if (!s->client_count)
+		return -EAGAIN;
+	n = take_fd(f);
+	if (n < 0)
+		return n;
+	*peer = s->clients[0];
+	memmove(s->clients, s->clients + 1, --s->client_count * sizeof(s->clients[0]));
+	f->s[n].family = AF_INET;
+	f->s[n].type = SOCK_STREAM;
+	f->s[n].connected = true;
+	f->s[n].peer = *peer;
+	return n;
+}
+
+static int name_(void *owner, int fd, struct sockaddr_storage *a)
+{
+	*a = get(owner, fd)->local;
+	return 0;
+}
+
+static int error_(void *owner, int fd)
+{
+	struct fake_socket *s = get(owner, fd);
+	int e = s->pending_error;
+
+	s->pending_error = 0;
+	return -e;
+}
+
+static int set_(void *owner, int fd, enum sock_option option, int value)
+{
+	struct fake_socket *s = get(owner, fd);
+
+	if (option == SOCK_RESET_ON_CLOSE)
+		s->reset_on_close = true;
+	else if (option == SOCK_TTL)
+		s->ttl = value;
+	return 0;
+}
+
+static size_t total(const struct iovec *iov, int n)
+{
+	size_t len = 0;
+
+	for (int i = 0; i < n; i++)
+		len += iov[i].iov_len;
+	return len;
+}
+
+static void gather(uint8_t *to, const struct iovec *iov, int n, size_t len)
+{
+	for (int i = 0; i < n && len; i++) {
+		size_t here = MIN(len, iov[i].iov_len);
+
+		memcpy(to, iov[i].iov_base, here);
+		to += here;
+		len -= here;
+	}
+}
+
+static size_t scatter(const struct iovec *iov, int n, const uint8_t *from, size_t len)
+{
+	size_t done = 0;
+
+	for (int i = 0; i < n && done < len; i++) {
+		size_t here = MIN(len - done, iov[i].iov_len);
+
+		memcpy(iov[i].iov_base, from + done, here);
+		done += here;
+	}
+	return done;
+}
+
+static void keep_datagram(struct fake_datagram *d, const struct sockaddr_storage *a, size_t len)
+{
+	free(d->data);
+	d->addr = *a;
+	d->len = len;
+	d->data = malloc(len + 1);
+	assert(d->data);
+}
+
+static ssize_t send_(void *owner, int fd, const struct iovec *iov, int n, const struct sockaddr_storage *to)
+{
+	struct fake_socket *s = get(owner, fd);
+	size_t len = total(iov, n);
+
+	if (s->type == SOCK_DGRAM) {
+		struct fake_datagram *d = &s->out[s->out_count % FAKE_DATAGRAMS];
+		int e = s->send_error;
+
+		s->send_error = 0;
+		if (e)
+			return -e;
+		keep_datagram(d, to ? to : &s->peer, len);
+		gather(d->data, iov, n, len);
+		s->out_count++;
+		return (ssize_t)len;
+	}
+	s->send_calls++;
+	if (s->pending_error || !s->connected || s->shut)
+		return s->pending_error ? -s->pending_error : -EPIPE;
+	len = MIN(len, s->send_space);
+	if (!len)
+		return -EAGAIN;
+	if (s->send_space != SIZE_MAX)
+		s->send_space -= len;
+	if (s->sent_len + len > s->sent_room) {
+		s->sent_room = 2 * (s->sent_len + len);
+		s->sent = realloc(s->sent, s->sent_room);
+		assert(s->sent);
+	}
+	gather(s->sent + s->sent_len, iov, n, len);
+	s->sent_len += len;
+	return (ssize_t)len;
+}
+
+static ssize_t receive_(void *owner, int fd, const struct iovec *iov, int n, struct sockaddr_storage *from)
+{
+	struct fake_socket *s = get(owner, fd);
+	size_t got;
+
+	if (s->pending_error) {
+		int e = s->pending_error;
+
+		s->pending_error = 0;
+		return -e;
+	}
+	if (s->type == SOCK_DGRAM) {
+		struct fake_datagram *d = &s->in[s->in_first];
+
+		if (!s->in_count)
+			return -EAGAIN;
+		scatter(iov, n, d->data, d->len);
+		if (from)
+			*from = d->addr;
+		s->in_first = (s->in_first + 1) % FAKE_DATAGRAMS;
+		s->in_count--;
+		return (ssize_t)d->len;
+	}
+	got = s->input_len ? scatter(iov, n, s->input + s->input_at, s->input_len - s->input_at) : 0;
+	s->input_at += got;
+	return got ? (ssize_t)got : s->eof ? 0 : -EAGAIN;
+}
+
+static int errors_(void *owner, int fd, struct sock_error *e)
+{
+	struct fake_socket *s = get(owner, fd);
+
+	if (!s->error_count)
+		return -EAGAIN;
+	*e = s->errors[0];
+	memmove(s->errors, s->errors + 1, --s->error_count * sizeof(s->errors[0]));
+	return 0;
+}
+
+static int shutdown_(void *owner, int fd)
+{
+	struct fake_socket *s = get(owner, fd);
+
+	s->shut = true;
+	s->shutdowns++;
+	return 0;
+}
+
+static int watch_(void *owner, int fd, struct loop_fd *w, unsigned events, void (*ready)(void *owner, unsigned events),
+		  void *ready_owner)
+{
+	struct fake_socket *s = get(owner, fd);
+
+	assert(!s->watch);
+	*w = (struct loop_fd){ .loop = (struct loop *)owner, .fd = fd, .events = events, .ready = ready, .owner = ready_owner };
+	s->watch = w;
+	return 0;
+}
+
+static void rewatch_(void *owner, struct loop_fd *w, unsigned events)
+{
+	(void)owner;
+	w->events = events;
+}
+
+static void unwatch_(void *owner, struct loop_fd *w)
+{
+	if (!w->loop)
+		return;
+	get(owner, w->fd)->watch = NULL;
+	w->loop = NULL;
+}
+
+static ssize_t file_(void *owner, const char *path, char *buf, size_t size, uint64_t *stamp)
+{
+	struct fake_sockets *f = owner;
+	size_t n = MIN(size, strlen(f->file));
+
+	(void)path;
+	if (f->file_error)
+		return -f->file_error;
+	*stamp = f->file_stamp;
+	if (!buf)
+		return 0;
+	f->file_reads++;
+	memcpy(buf, f->file, n);
+	return (ssize_t)n;
+}
+
+const struct unet_sockets fake_sockets_ops = {
+	.open = open_, .close = close_, .bind = bind_, .connect = connect_, .listen = listen_, .accept = accept_,
+	.name = name_, .error = error_, .set = set_, .send = send_, .receive = receive_, .errors = errors_,
+	.shutdown = shutdown_, .watch = watch_, .rewatch = rewatch_, .unwatch = unwatch_, .file = file_,
+};
+
+/* --- the other side --------------------------------------------------------------------------------------------- */
+
+void fake_sockets_init(struct fake_sockets *f)
+{
+	memset(f, 0, sizeof(*f));
+	f->s = calloc(FAKE_SOCKETS, sizeof(*f->s));
+	assert(f->s);
+	f->high = 3;
+	f->open_limit = FAKE_SOCKETS - 3;
+	f->next_port = 40000;
+	f->file_stamp = 1;
+	f->last_open = f->last_closed = -1;
+}
+
+void fake_sockets_free(struct fake_sockets *f)
+{
+	for (int i = 3; i < f->high; i++) {
+		free(f->s[i].sent);
+		free(f->s[i].input);
+		for (unsigned k = 0; k < FAKE_DATAGRAMS; k++) {
+			free(f->s[i].out[k].data);
+			free(f->s[i].in[k].data);
+		}
+	}
+	free(f->s);
+}
+
+static unsigned ready(const struct fake_socket *s)
+{
+	unsigned events = 0;
+	bool unread = s->input_at < s->input_len || s->eof;
+
+	if (!s->open || !s->watch)
+		return 0;
+	if (s->pending_error || s->error_count || (s->eof && s->shut))
+		events |= LOOP_HUP;
+	if ((s->watch->events & LOOP_READ) && (s->listening ? s->client_count > 0 : s->type == SOCK_DGRAM ? s->in_count > 0 :
+					       unread || s->pending_error))
+		events |= LOOP_READ;
+	if ((s->watch->events & LOOP_WRITE) && !s->connecting && (s->send_space || s->pending_error))
+		events |= LOOP_WRITE;
+	return events;
+}
+
+void fake_sockets_poll(struct fake_sockets *f, int rounds)
+{
+	bool any = true;
+
+	while (any && rounds-- > 0) {
+		any = false;
+		for (int i = 3; i < f->high; i++) {
+			unsigned events = ready(&f->s[i]);
+
+			if (!events)
+				continue;
+			f->s[i].watch->ready(f->s[i].watch->owner, events);
+			any = true;
+		}
+	}
+}
+
+void fake_sockets_resolv(struct fake_sockets *f, const char *text)
+{
+	snprintf(f->file, sizeof(f->file), "%s", text);
+	f->file_stamp++;
+}
+
+void fake_connect_done(struct fake_sockets *f, int fd, int error)
+{
+	struct fake_socket *s = get(f, fd);
+
+	s->connecting = false;
+	s->connected = error == 0;
+	s->pending_error = error;
+}
+
+void fake_peer_sends(struct fake_sockets *f, int fd, const void *data, size_t len)
+{
+	struct fake_socket *s = get(f, fd);
+
+	if (s->input_at < s->input_len)
+		memmove(s->input, s->input + s->input_at, s->input_len - s->input_at);
+	s->input_len -= s->input_at;
+	s->input_at = 0;
+	s->input = realloc(s->input, s->input_len + len);
+	assert(s->input);
+	memcpy(s->input + s->input_len, data, len);
+	s->input_len += len;
+}
+
+void fake_peer_closes(struct fake_sockets *f, int fd)
+{
+	get(f, fd)->eof = true;
+}
+
+void fake_peer_resets(struct fake_sockets *f, int fd)
+{
+	struct fake_socket *s = get(f, fd);
+
+	s->pending_error = ECONNRESET;
+	s->connected = false;
+}
+
+void fake_peer_datagram(struct fake_sockets *f, int fd, const char *from, uint16_t port, const void *data, size_t len)
+{
+	struct fake_socket *s = get(f, fd);
+	struct sockaddr_storage a;
+	struct fake_datagram *d;
+
+	if (s->in_count == FAKE_DATAGRAMS)
+		return;
+	fake_address(&a, from, port);
+	d = &s->in[(s->in_first + s->in_count++) % FAKE_DATAGRAMS];
+	keep_datagram(d, &a, len);
+	memcpy(d->data, data, len);
+}
+
+void fake_peer_icmp(struct fake_sockets *f, int fd, const struct sock_error *e)
+{
+	struct fake_socket *s = get(f, fd);
+
+	if (s->error_count < ARRAY_SIZE(s->errors))
+		s->errors[s->error_count++] = *e;
+}
+
+void fake_client_connects(struct fake_sockets *f, int fd, const char *from, uint16_t port)
+{
+	struct fake_socket *s = get(f, fd);
+
+	assert(s->client_count < ARRAY_SIZE(s->clients));
+	fake_address(&s->clients[s->client_count++], from, port);
+}
+
+const struct fake_datagram *fake_last_sent(const struct fake_sockets *f, int fd)
+{
+	const struct fake_socket *s = &f->s[fd];
+
+	return s->out_count ? &s->out[(s->out_count - 1) % FAKE_DATAGRAMS] : NULL;
+}
+
+int fake_find(const struct fake_sockets *f, const char *to)
+{
+	for (int i = 3; i < f->high; i++)
+		if (f->s[i].open && (f->s[i].connected || f->s[i].connecting) && !strcmp(fake_text(&f->s[i].peer), to))
+			return i;
+	return -1;
+}

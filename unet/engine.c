@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lwIP 2.1.3, unmodified, as the TCP engine that faces the guest.
+ *
+ * Its IP input would take only packets for the interface's own address, so segments go around it: ip.c checks the
+ * packet, engine_input() fills the public ip_data as ip4_input() would and calls tcp_input().  One listening pcb per
+ * instance takes any SYN, because its port is set to the SYN's for just that call; it is 0 otherwise, which no segment
+ * has (tcp.c refuses port 0), so all unknown segments get lwIP's RST.
+ *
+ * lwIP's state is global: one engine, one thread, instances told apart by netif index.
+ *
+ * Faults of 2.1.3 that a guest could reach, and what keeps it away (each has a replay in test_engine.c):
+ *  1. tcp_getoptbyte reads past a truncated option      tcp.c rewrites the options: SYN: MSS and WS, others: none
+ *  2. assertion in the out-of-order queue               TCP_QUEUE_OOSEQ 0
+ *  3. assertion "mss_local is too small", by an MSS     options only on SYN; snd_wnd_max set high when a connection
+ *     option on a later segment or a shrinking window   opens; pcb->mss only ever raised
+ *  4. assertion "persist ticking ..." after a late ACK  fence_persist() before each tick
+ *  5. use after free when recv aborts                   callbacks never abort and never refuse data: tcp_work does
+ *  6. refused data lost in TIME_WAIT                    same
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/checksum.h"
+#include "lwip/init.h"
+#include "lwip/ip.h"
+#include "lwip/sys.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/tcp.h"
+#include "unet/engine.h"
+#include "unet/hooks.h"
+
+static struct unet *users;              /* the first one's clock drives the timers */
+static struct unet *current;            /* on whose behalf lwIP is being called */
+static struct timer tick_timer;
+static uint64_t last_tick;
+static uint8_t ext_id;
+static bool initialized;
+
+void unet_lwip_assert(const char *what, const char *file, int line)
+{
+	fprintf(stderr, "lwIP: assertion \"%s\" failed at %s:%d\n", what, file, line);
+	abort();
+}
+
+/* lwIP draws one number at start, for ephemeral ports, and none is ever used. */
+uint32_t unet_lwip_rand(void)
+{
+	return 4711;
+}
+
+u32_t sys_now(void)
+{
+	return users ? (u32_t)(unet_now(users) / 1000000) : 0;
+}
+
+struct netif *unet_hook_route(void)
+{
+	return ip_data.current_input_netif ? ip_data.current_input_netif : current ? &current->netif : NULL;
+}
+
+u32_t unet_hook_isn(const ip_addr_t *local, u16_t local_port, const ip_addr_t *remote, u16_t remote_port)
+{
+	struct {
+		ip_addr_t local, remote;
+		u16_t local_port, remote_port;
+	} tuple;
+
+	memset(&tuple, 0, sizeof(tuple));
+	tuple.local = *local;
+	tuple.remote = *remote;
+	tuple.local_port = local_port;
+	tuple.remote_port = remote_port;
+	return (u32_t)siphash(current->secret, &tuple, sizeof(tuple)) + (u32_t)(unet_now(current) / 4000);
+}
+
+/* --- out ------------------------------------------------------------------------------------------------------- */
+
+/* A segment of lwIP's, its IP header in front. */
+static err_t output4(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
+{
+	struct unet *u = n->state;
+	uint8_t *ip = p->payload, *tcp = ip + IP4_HLEN;
+	struct facts facts = { .needs_csum = true, .csum_start = IP4_HLEN, .csum_offset = 16 };
+	struct flow_key key = { .guest = addr_from4(ip + 16), .far = addr_from4(ip + 12) };
+	unsigned header;
+
+	(void)to;
+	LWIP_ASSERT("a TCP header is in one piece", p->len >= IP4_HLEN + TCP_HLEN_MIN && ip[9] == PROTO_TCP);
+	key.guest_port = be16(tcp + 2);
+	key.far_port = be16(tcp);
+	header = IP4_HLEN + (tcp[12] >> 4) * 4u;
+	facts.hdr_len = (uint16_t)header;
+	if (p->tot_len > header + 500) {
+		facts.gso_size = tcp_segment_size(u, &key);
+		if (facts.gso_size && p->tot_len - header > facts.gso_size)
+			facts.gso = GSO_TCPV4;
+		else
+			facts.gso_size = 0;
+	}
+	ip4_header(u, ip, &key.far, &key.guest, PROTO_TCP, TTL_DEFAULT, (uint16_t)(p->tot_len - IP4_HLEN), IP4_DF);
+	put_be16(tcp + 16, checksum_fold(checksum_pseudo(ip + 12, ip + 16, 4, PROTO_TCP, p->tot_len - IP4_HLEN)));
+	pbuf_ref(p);
+	if (arp_output(u, &key.guest, &key.far, p, &facts, p->tot_len > header))
+		return ERR_OK;
+	pbuf_free(p);
+	tcp_mark_blocked(u, &key);
+	return ERR_MEM;
+}
+
+static err_t output6(struct netif *n, struct pbuf *p, const ip6_addr_t *to)
+{
+	(void)n;
+	(void)p;
+	(void)to;
+	return ERR_RTE;
+}
+
+/* --- in -------------------------------------------------------------------------------------------------------- */
+
+static struct pbuf_custom pieces[FRAME_IOV_MAX + 1];
+static uint8_t header_copy[TCP_HLEN_MAX + 8];
+
+static void piece_freed(struct pbuf *p)
+{
+	(void)p;                        /* lives in pieces[], and lwIP keeps none beyond tcp_input: no refused data, no
+					   out-of-order queue */
+}
+
+static struct pbuf *piece(int i, const void *data, size_t len)
+{
+	pieces[i].custom_free_function = piece_freed;
+	return pbuf_alloced_custom(PBUF_RAW, (u16_t)len, PBUF_REF, &pieces[i], (void *)data, (u16_t)len);
+}
+
+void engine_input(struct unet *u, const struct packet *p, const uint8_t *hdr, unsigned hdr_len, struct slice payload,
+		  bool listen)
+{
+	struct iovec iov[FRAME_IOV_MAX];
+	struct tcp_pcb_listen *l = (struct tcp_pcb_listen *)u->listener;
+	struct pbuf *q;
+	int n = slice_iov(payload, iov, FRAME_IOV_MAX);
+
+	if (n < 0 || payload.len + hdr_len > 65535)
+		return;
+	current = u;
+	memcpy(header_copy, hdr, hdr_len);
+	q = piece(0, header_copy, hdr_len);
+	for (int i = n; i-- > 0;) {     /* from the last: pbuf_cat walks the chain it appends to */
+		struct pbuf *r = piece(i + 1, iov[i].iov_base, iov[i].iov_len);
+
+		if (i < n - 1)
+			pbuf_cat(r, &pieces[i + 2].pbuf);
+	}
+	if (n)
+		pbuf_cat(q, &pieces[1].pbuf);
+	ip_data.current_netif = ip_data.current_input_netif = &u->netif;
+	ip_data.current_ip4_header = (const struct ip_hdr *)p->ip;
+	ip_data.current_ip6_header = NULL;
+	ip_data.current_ip_header_tot_len = p->ip_len;
+	IP_ADDR4(&ip_data.current_iphdr_src, p->src.b[12], p->src.b[13], p->src.b[14], p->src.b[15]);
+	IP_ADDR4(&ip_data.current_iphdr_dest, p->dst.b[12], p->dst.b[13], p->dst.b[14], p->dst.b[15]);
+	if (listen)
+		l->local_port = be16(hdr + 2);
+	tcp_input(q, &u->netif);
+	l->local_port = 0;
+	memset(&ip_data, 0, sizeof(ip_data));
+	engine_arm();
+}
+
+/* --- connections ----------------------------------------------------------------------------------------------- */
+
+static err_t passive_open(u8_t id, struct tcp_pcb_listen *l, struct tcp_pcb *pcb)
+{
+	struct unet *u = l->callback_arg;
+
+	(void)id;
+	return tcp_passive_open(u, pcb) < 0 ? ERR_MEM : ERR_OK;
+}
+
+static err_t accepted(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+	(void)pcb;
+	(void)err;
+	tcp_established(arg);
+	return ERR_OK;
+}
+
+uint8_t engine_ext_id(void)
+{
+	return ext_id;
+}
+
+struct tcp_pcb *engine_connect(struct unet *u, const struct addr *src, uint16_t src_port, struct tcp_pcb *pcb,
+			       const struct addr *guest, uint16_t guest_port, tcp_connected_fn connected)
+{
+	ip_addr_t to;
+
+	current = u;
+	tcp_bind_netif(pcb, &u->netif);
+	/* not tcp_bind: it looks for the address among all pcbs, and flow.c has seen to it that the tuple is free */
+	IP_ADDR4(&pcb->local_ip, src->b[12], src->b[13], src->b[14], src->b[15]);
+	pcb->local_port = src_port;
+	IP_ADDR4(&to, guest->b[12], guest->b[13], guest->b[14], guest->b[15]);
+	if (tcp_connect(pcb, &to, guest_port, connected) != ERR_OK)
+		return NULL;
+	engine_arm();
+	return pcb;
+}
+
+/* --- timers ---------------------------------------------------------------------------------------------------- */
+
+/* Fault 4: the persist timer must not tick without something unsent, or with something in flight. */
+static void fence_persist(void)
+{
+	for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
+		if (p->persist_backoff && (!p->unsent || p->unacked))
+			p->persist_backoff = 0;
+}
+
+static void tick(void *owner)
+{
+	uint64_t now = unet_now(users), steps = (now - last_tick) / MS(TCP_TMR_INTERVAL);
+
+	(void)owner;
+	last_tick = now;
+	for (struct unet *u = users; u; u = u->next_engine_user)
+		unet_enter(u);
+	/* after a pause the missed ticks are dropped: they would be a storm of retransmissions */
+	for (uint64_t i = 0; i < MAX(1, MIN(steps, 4)); i++) {
+		fence_persist();
+		tcp_tmr();
+	}
+	for (struct unet *u = users; u; u = u->next_engine_user)
+		unet_leave(u);
+	engine_arm();
+}
+
+void engine_arm(void)
+{
+	if (timer_armed(&tick_timer) || (!tcp_active_pcbs && !tcp_tw_pcbs))
+		return;
+	last_tick = unet_now(users);
+	timer_set(&tick_timer, last_tick + MS(TCP_TMR_INTERVAL));
+}
+
+/* --- life cycle ------------------------------------------------------------------------------------------------- */
+
+static err_t init_netif(struct netif *n)
+{
+	struct unet *u = n->state;
+
+	n->name[0] = 'u';
+	n->name[1] = 'n';
+	n->mtu = u->cfg.mtu;
+	n->output = output4;
+	n->output_ip6 = output6;
+	return ERR_OK;
+}
+
+bool engine_attach(struct unet *u)
+{
+	static const struct tcp_ext_arg_callbacks listener_calls = { .passive_open = passive_open };
+	struct tcp_pcb *pcb;
+	unsigned n = 0;
+
+	if (!initialized) {
+		lwip_init();
+		ext_id = tcp_ext_arg_alloc_id();
+		initialized = true;
+	}
+	for (struct unet *other = users; other; other = other->next_engine_user)
+		n++;
+	if (n >= 200)                   /* lwIP numbers its interfaces with a byte */
+		return false;
+	if (!netif_add(&u->netif, IP4_ADDR_ANY4, IP4_ADDR_ANY4, IP4_ADDR_ANY4, u, init_netif, netif_input))
+		return false;
+	netif_set_link_up(&u->netif);
+	netif_set_up(&u->netif);
+	pcb = tcp_new_ip_type(IPADDR_TYPE_ANY);
+	if (!pcb) {
+		netif_remove(&u->netif);
+		return false;
+	}
+	tcp_bind_netif(pcb, &u->netif);
+	u->listener = tcp_listen(pcb);  /* unbound: port 0 */
+	if (!u->listener) {
+		tcp_abort(pcb);
+		netif_remove(&u->netif);
+		return false;
+	}
+	tcp_arg(u->listener, u);
+	tcp_accept(u->listener, accepted);
+	tcp_ext_arg_set_callbacks(u->listener, ext_id, &listener_calls);
+	if (!users) {
+		timer_init(&tick_timer, u->cfg.clock, tick, NULL);
+		users = u;
+	} else {
+		struct unet *last = users;
+
+		while (last->next_engine_user)
+			last = last->next_engine_user;
+		last->next_engine_user = u;
+	}
+	u->next_engine_user = NULL;
+	return true;
+}
+
+void engine_detach(struct unet *u)
+{
+	struct unet **at = &users;
+
+	if (!u->listener)
+		return;
+	tcp_close(u->listener);
+	u->listener = NULL;
+	netif_remove(&u->netif);
+	while (*at != u)
+		at = &(*at)->next_engine_user;
+	if (u == users) {
+		timer_cancel(&tick_timer);
+		if (u->next_engine_user)
+			timer_init(&tick_timer, u->next_engine_user->cfg.clock, tick, NULL);
+	}
+	*at = u->next_engine_user;
+	if (current == u)
+		current = NULL;
+	if (users)
+		engine_arm();
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ICMP (RFC 792): echo for unet's own addresses answered here, echo to anywhere else by unprivileged ping sockets, and
+ * the errors that the guest is told.  A ping socket serves one identifier of the guest's; the host gives it its own on
+ * the wire, so two guests may use the same.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/checksum.h"
+#include "lwip/pbuf.h"
+#include "unet/stack.h"
+
+enum {
+	ICMP_HLEN = 8,
+	ECHO_REPLY = 0, ECHO_REQUEST = 8, TIME_EXCEEDED = 11,
+	LIST_ECHO = 0,
+	BURST = 16,                     /* replies read per wake-up of one socket */
+};
+
+struct echo_flow {
+	struct flow flow;
+	struct unet *u;
+	int fd;
+	uint8_t ttl;
+	struct loop_fd watch;
+	struct addr last_to;
+};
+
+static const struct addr no_addr;
+
+/* --- errors ----------------------------------------------------------------------------------------------------- */
+
+unsigned icmp_of_errno(int error)
+{
+	switch (error) {
+	case ENETUNREACH:
+	case ENETDOWN:
+	case EAFNOSUPPORT:
+	case EADDRNOTAVAIL:
+		return ICMP_UNREACH_NET;
+	case EHOSTUNREACH:
+	case EHOSTDOWN:
+	case ETIMEDOUT:
+		return ICMP_UNREACH_HOST;
+	case ENOPROTOOPT:
+		return ICMP_UNREACH_PROTOCOL;
+	case ECONNREFUSED:
+		return ICMP_UNREACH_PORT;
+	case EMSGSIZE:
+		return ICMP_UNREACH_FRAG;
+	case EACCES:
+	case EPERM:
+		return ICMP_UNREACH_PROHIBITED;
+	}
+	return 0;
+}
+
+void icmp_error_bytes(struct unet *u, const struct addr *src, const struct addr *guest, unsigned what, uint32_t info,
+		      const void *quote, uint32_t len)
+{
+	struct pbuf *p;
+	uint8_t *b;
+
+	len = MIN(len, ICMP_QUOTE_MAX);
+	p = ip_alloc(ICMP_HLEN + len);
+	if (!p)
+		return;
+	b = p->payload;
+	b[0] = (uint8_t)(what >> 8);
+	b[1] = (uint8_t)what;
+	put_be16(b + 2, 0);
+	put_be32(b + 4, what == ICMP_UNREACH_FRAG ? info & 0xffff : 0);
+	memcpy(b + ICMP_HLEN, quote, len);
+	put_be16(b + 2, checksum(b, ICMP_HLEN + len));
+	ip_send(u, src, guest, PROTO_ICMP, 255, p, NULL);
+}
+
+void icmp_error(struct unet *u, const struct packet *p, unsigned what)
+{
+	uint8_t quote[ICMP_QUOTE_MAX];
+	uint32_t n = slice_copy(p->whole, 0, quote, sizeof(quote));
+
+	/* never about an error, a fragment or something without a sender (RFC 1122 3.2.2) */
+	if (addr_v4(&p->src) == 0 || (be16(p->ip + 6) & IP4_OFFSET))
+		return;
+	if (p->protocol == PROTO_ICMP && (n <= p->ip_len || (quote[p->ip_len] != ECHO_REQUEST && quote[p->ip_len] != ECHO_REPLY)))
+		return;
+	memcpy(quote, p->ip, MIN(n, p->ip_len));
+	icmp_error_bytes(u, &u->host, &p->src, what, u->cfg.mtu, quote, n);
+}
+
+/* --- echo ------------------------------------------------------------------------------------------------------- */
+
+static void answer(struct unet *u, const struct packet *p)
+{
+	struct pbuf *q = ip_alloc(p->body.len);
+	uint8_t *b;
+
+	if (!q)
+		return;
+	b = q->payload;
+	slice_copy(p->body, 0, b, p->body.len);
+	b[0] = ECHO_REPLY;
+	put_be16(b + 2, 0);
+	put_be16(b + 2, checksum(b, p->body.len));
+	ip_send(u, &p->dst, &p->src, PROTO_ICMP, 255, q, NULL);
+}
+
+static void close_flow(struct echo_flow *f)
+{
+	struct unet *u = f->u;
+
+	SOCK(u, unwatch, &f->watch);
+	SOCK(u, close, f->fd);
+	flow_remove(&u->icmp, &f->flow);
+}
+
+/* What a router on the way had to say, told as if the guest's own request had met it. */
+static void relay_errors(struct echo_flow *f)
+{
+	struct unet *u = f->u;
+	struct sock_error e;
+
+	for (int i = 0; i < BURST && SOCK(u, errors, f->fd, &e) == 0; i++) {
+		unsigned what = e.icmp == 4 ? (unsigned)(e.type << 8 | e.code) : icmp_of_errno(e.error);
+		struct addr to = f->last_to, from = u->host;
+		uint8_t quote[IP4_HLEN + sizeof(e.data)];
+		uint16_t port, old;
+
+		if (!what || e.len < ICMP_HLEN)
+			continue;
+		addr_from_sock(&e.to, &to, &port);
+		if (e.icmp)
+			addr_from_sock(&e.offender, &from, &port);
+		if (!addr_is4(&to) || !addr_is4(&from))
+			continue;
+		ip4_header(u, quote, &f->flow.key.guest, &to, PROTO_ICMP, 1, (uint16_t)e.len, 0);
+		/* the identifier as the guest knows it, the checksum to fit (RFC 1624) */
+		old = be16(e.data + 4);
+		put_be16(e.data + 4, f->flow.key.guest_port);
+		put_be16(e.data + 2, (uint16_t)~checksum_fold((uint16_t)~be16(e.data + 2) + (uint32_t)(uint16_t)~old +
+							     f->flow.key.guest_port));
+		memcpy(quote + IP4_HLEN, e.data, e.len);
+		icmp_error_bytes(u, &from, &f->flow.key.guest, what, e.info, quote, IP4_HLEN + e.len);
+	}
+}
+
+static void readable(void *owner, unsigned events)
+{
+	struct echo_flow *f = owner;
+	struct unet *u = f->u;
+
+	unet_enter(u);
+	if (events & LOOP_HUP)
+		relay_errors(f);
+	for (int i = 0; i < BURST && netif_room(u); i++) {
+		struct sockaddr_storage from;
+		struct iovec iov = { u->datagram, 65536 };
+		ssize_t n = SOCK(u, receive, f->fd, &iov, 1, &from);
+		struct addr src;
+		uint16_t port;
+		struct pbuf *p;
+		uint8_t *b;
+
+		if (n < 0)
+			break;
+		if (n < ICMP_HLEN || n > 65535 - IP4_HLEN || !addr_from_sock(&from, &src, &port) || !addr_is4(&src) ||
+		    u->datagram[0] != ECHO_REPLY)
+			continue;
+		p = ip_alloc((uint32_t)n);
+		if (!p)
+			break;
+		b = p->payload;
+		memcpy(b, u->datagram, (size_t)n);
+		put_be16(b + 4, f->flow.key.guest_port);
+		put_be16(b + 2, 0);
+		put_be16(b + 2, checksum(b, (size_t)n));
+		flow_touch(&u->icmp, &f->flow, LIST_ECHO, unet_now(u));
+		ip_send(u, &src, &f->flow.key.guest, PROTO_ICMP, TTL_DEFAULT, p, NULL);
+	}
+	if (!netif_room(u))
+		udp_pause(u, &f->watch);
+	unet_leave(u);
+}
+
+static struct echo_flow *open_flow(struct unet *u, const struct flow_key *key)
+{
+	struct echo_flow *f;
+	int fd = SOCK(u, open, AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+
+	if (fd < 0 && (fd == -EMFILE || fd == -ENFILE) && u->icmp.lists[LIST_ECHO].oldest) {
+		close_flow((struct echo_flow *)u->icmp.lists[LIST_ECHO].oldest);
+		fd = SOCK(u, open, AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+	}
+	if (fd < 0) {
+		if (fd == -EACCES || fd == -EPERM) {
+			if (!u->ping_warned)
+				log_user("the guest's ping to the outside goes unanswered: the host allows no ping sockets "
+					 "(sysctl net.ipv4.ping_group_range)");
+			u->ping_warned = true;
+		}
+		u->counters.dropped_limit++;
+		return NULL;
+	}
+	if (u->icmp.count == u->icmp.limit)
+		close_flow((struct echo_flow *)u->icmp.lists[LIST_ECHO].oldest);
+	f = (struct echo_flow *)flow_add(&u->icmp, key, LIST_ECHO, unet_now(u));
+	f->u = u;
+	f->fd = fd;
+	SOCK(u, set, fd, SOCK_ERROR_QUEUE, 1);
+	if (SOCK(u, watch, fd, &f->watch, LOOP_READ, readable, f) < 0) {
+		close_flow(f);
+		return NULL;
+	}
+	u->counters.icmp_opened++;
+	unet_arm_expiry(u);
+	return f;
+}
+
+static void ask_outside(struct unet *u, const struct packet *p)
+{
+	struct flow_key key = { .guest = p->src, .far = no_addr };
+	struct sockaddr_storage to;
+	struct iovec iov[FRAME_IOV_MAX];
+	struct echo_flow *f;
+	uint8_t h[ICMP_HLEN];
+	int n = slice_iov(p->body, iov, FRAME_IOV_MAX);
+	ssize_t r;
+
+	if (n < 0)
+		return;
+	slice_copy(p->body, 0, h, ICMP_HLEN);
+	key.guest_port = be16(h + 4);
+	f = (struct echo_flow *)flow_find(&u->icmp, &key);
+	if (!f)
+		f = open_flow(u, &key);
+	if (!f)
+		return;
+	flow_touch(&u->icmp, &f->flow, LIST_ECHO, unet_now(u));
+	f->last_to = p->dst;
+	if (f->ttl != p->ttl - 1 && SOCK(u, set, f->fd, SOCK_TTL, p->ttl - 1) == 0)
+		f->ttl = (uint8_t)(p->ttl - 1);
+	addr_to_sock(&p->dst, 0, &to);
+	r = SOCK(u, send, f->fd, iov, n, &to);
+	if (r < 0 && SOCK(u, error, f->fd) == 0 && icmp_of_errno((int)-r))
+		icmp_error(u, p, icmp_of_errno((int)-r));
+}
+
+void icmp_guest_input(struct unet *u, struct packet *p)
+{
+	enum place place = ip_place(u, &p->dst);
+	uint8_t h[ICMP_HLEN];
+
+	if (slice_copy(p->body, 0, h, ICMP_HLEN) < ICMP_HLEN ||
+	    (!p->csum_ok && checksum_fold(slice_sum(p->body, 0)) != 0xffff)) {
+		u->counters.dropped_malformed++;
+		return;
+	}
+	if (h[0] != ECHO_REQUEST || h[1] != 0) {
+		u->counters.dropped_other++;
+		return;
+	}
+	if (place == PLACE_HOST || place == PLACE_DNS)
+		answer(u, p);
+	else if (u->cfg.restricted)
+		u->counters.dropped_restricted++;
+	else
+		ask_outside(u, p);
+}
+
+void icmp_resume(struct unet *u)
+{
+	for (struct flow *f = flow_next(&u->icmp, NULL); f; f = flow_next(&u->icmp, f))
+		SOCK(u, rewatch, &((struct echo_flow *)f)->watch, LOOP_READ);
+}
+
+void icmp_expire(struct unet *u, uint64_t now)
+{
+	struct flow *f;
+
+	while ((f = flow_expired(&u->icmp, now)))
+		close_flow((struct echo_flow *)f);
+}
+
+bool icmp_init(struct unet *u)
+{
+	if (!flow_table_init(&u->icmp, u->cfg.limits.icmp_flows, sizeof(struct echo_flow), (const uint8_t *)u->secret))
+		return false;
+	u->icmp.lists[LIST_ECHO].idle_ns = S(60);
+	return true;
+}
+
+void icmp_free(struct unet *u)
+{
+	struct flow *f = NULL;
+
+	while (u->icmp.objects && (f = flow_next(&u->icmp, f)))
+		close_flow((struct echo_flow *)f);
+	flow_table_free(&u->icmp);
+}
+
+void icmp_print(struct unet *u, void (*out)(void *to, const char *line), void *to)
+{
+	for (struct flow *f = flow_next(&u->icmp, NULL); f; f = flow_next(&u->icmp, f)) {
+		struct echo_flow *e = (struct echo_flow *)f;
+		uint64_t left = u->icmp.lists[f->list].idle_ns - (unet_now(u) - f->used_ns);
+		char label[24];
+
+		snprintf(label, sizeof(label), "  ICMP[%u sec]", (unsigned)(left / S(1)));
+		print_row(out, to, label, e->fd, &f->key.guest, -1, &e->last_to, -1, 0, 0);
+	}
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * IPv4 (RFC 791) between the port and the transports: checks of what comes in, the firewall's view of destinations, and
+ * headers and fragments of what goes out.
+ */
+#include "base/checksum.h"
+#include "lwip/pbuf.h"
+#include "unet/stack.h"
+
+bool ip_in_net(const struct unet *u, const struct addr *a)
+{
+	return addr_is4(a) && (addr_v4(a) & u->cfg.mask.s_addr) == u->cfg.net.s_addr;
+}
+
+enum place ip_place(const struct unet *u, const struct addr *a)
+{
+	uint8_t first = a->b[12];
+
+	if (addr_equal(a, &u->host))
+		return PLACE_HOST;
+	if (addr_equal(a, &u->dns_addr))
+		return PLACE_DNS;
+	if (addr_v4(a) == 0xffffffff || (ip_in_net(u, a) && (addr_v4(a) | u->cfg.mask.s_addr) == 0xffffffff))
+		return PLACE_BROADCAST;
+	if (ip_in_net(u, a))
+		return PLACE_NOBODY;
+	/* "this" network, loopback, multicast, reserved (RFC 6890): connect() to the first two would reach the host */
+	if (first == 0 || first == 127 || first >= 224)
+		return PLACE_FORBIDDEN;
+	return PLACE_OUTSIDE;
+}
+
+/* --- in --------------------------------------------------------------------------------------------------------- */
+
+/* A guest speaks with an address of its net that is not unet's; only DHCP starts without one. */
+static bool source_ok(const struct unet *u, const struct packet *p)
+{
+	uint8_t ports[4];
+
+	if (ip_in_net(u, &p->src) && ip_place(u, &p->src) == PLACE_NOBODY &&
+	    (addr_v4(&p->src) & ~u->cfg.mask.s_addr) != 0)
+		return true;
+	return addr_v4(&p->src) == 0 && p->protocol == PROTO_UDP && slice_copy(p->body, 0, ports, 4) == 4 &&
+	       be16(ports + 2) == DHCP_SERVER_PORT;
+}
+
+void ip_deliver(struct unet *u, struct packet *p)
+{
+	enum place place = ip_place(u, &p->dst);
+
+	if (!source_ok(u, p)) {
+		u->counters.dropped_source++;
+		return;
+	}
+	if (place == PLACE_FORBIDDEN || (place == PLACE_BROADCAST && p->protocol != PROTO_UDP)) {
+		u->counters.dropped_destination++;
+		if (place == PLACE_FORBIDDEN && p->dst.b[12] < 224 && !u->cfg.restricted)
+			icmp_error(u, p, ICMP_UNREACH_NET);
+		log_net("unet", "packet to %d.%d.%d.%d refused", p->dst.b[12], p->dst.b[13], p->dst.b[14], p->dst.b[15]);
+		return;
+	}
+	if (place == PLACE_NOBODY) {
+		u->counters.dropped_destination++;
+		if (!u->cfg.restricted)
+			icmp_error(u, p, ICMP_UNREACH_HOST);
+		return;
+	}
+	/* we are a router on the way outside */
+	if (place == PLACE_OUTSIDE && p->ttl <= 1 && !u->cfg.restricted) {
+		icmp_error(u, p, ICMP_TTL_EXCEEDED);
+		return;
+	}
+	switch (p->protocol) {
+	case PROTO_TCP:
+		tcp_guest_input(u, p);
+		break;
+	case PROTO_UDP:
+		udp_guest_input(u, p);
+		break;
+	case PROTO_ICMP:
+		icmp_guest_input(u, p);
+		break;
+	default:
+		u->counters.dropped_other++;
+		if (!u->cfg.restricted)
+			icmp_error(u, p, ICMP_UNREACH_PROTOCOL);
+	}
+}
+
+void ip_frame(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice s, const struct frame *f)
+{
+	struct packet p = { .csum_ok = f->csum_valid || f->needs_csum, .gso = f->gso, .gso_size = f->gso_size };
+	uint16_t total, fragment;
+
+	if (slice_copy(s, 0, p.ip, IP4_HLEN) < IP4_HLEN || p.ip[0] >> 4 != 4)
+		goto malformed;
+	p.ip_len = (p.ip[0] & 15) * 4;
+	if (p.ip_len < IP4_HLEN || slice_copy(s, IP4_HLEN, p.ip + IP4_HLEN, p.ip_len - IP4_HLEN) < p.ip_len - (unsigned)IP4_HLEN)
+		goto malformed;
+	total = be16(p.ip + 2);
+	if (f->gso == GSO_NONE) {
+		/* longer frames are padded ones */
+		if (total < p.ip_len || total > s.len || checksum(p.ip, p.ip_len) != 0)
+			goto malformed;
+		s.len = total;
+	} else {
+		/* what asks for segmentation may leave length and checksum to it; it is one packet up to the 64 KB limit */
+		if (s.len > 65535 || p.gso_size == 0)
+			goto malformed;
+		put_be16(p.ip + 2, (uint16_t)s.len);
+	}
+	p.src = addr_from4(p.ip + 12);
+	p.dst = addr_from4(p.ip + 16);
+	p.tos = p.ip[1];
+	p.ttl = p.ip[8];
+	p.protocol = p.ip[9];
+	memcpy(p.mac, eth + 6, 6);
+	p.whole = s;
+	p.body = slice_from(s, p.ip_len);
+	fragment = be16(p.ip + 6);
+	if (fragment & (IP4_MF | IP4_OFFSET)) {
+		if (f->gso != GSO_NONE)
+			goto malformed;
+		p.csum_ok = false;
+		if (!source_ok(u, &p) || ip_place(u, &p.dst) == PLACE_FORBIDDEN) {
+			u->counters.dropped_source++;
+			return;
+		}
+		reass_input(u, &p, fragment);
+		return;
+	}
+	ip_deliver(u, &p);
+	return;
+malformed:
+	u->counters.dropped_malformed++;
+}
+
+/* --- out -------------------------------------------------------------------------------------------------------- */
+
+struct pbuf *ip_alloc(uint32_t len)
+{
+	return len <= 65535 - IP4_HLEN ? pbuf_alloc(PBUF_IP, (u16_t)len, PBUF_RAM) : NULL;
+}
+
+uint16_t ip4_header(struct unet *u, uint8_t *h, const struct addr *src, const struct addr *dst, uint8_t protocol,
+		    uint8_t ttl, uint16_t payload_len, uint16_t fragment)
+{
+	uint16_t id = u->ip_id++;
+
+	h[0] = 0x45;
+	h[1] = 0;
+	put_be16(h + 2, (uint16_t)(payload_len + IP4_HLEN));
+	put_be16(h + 4, id);
+	put_be16(h + 6, fragment);
+	h[8] = ttl;
+	h[9] = protocol;
+	put_be16(h + 10, 0);
+	memcpy(h + 12, src->b + 12, 4);
+	memcpy(h + 16, dst->b + 12, 4);
+	put_be16(h + 10, checksum(h, IP4_HLEN));
+	return id;
+}
+
+/* Adds the checksum that facts leaves to the far end: fragments can't be finished there. */
+static void finish_checksum(struct pbuf *p, const struct facts *f)
+{
+	uint8_t *start = (uint8_t *)p->payload + f->csum_start - IP4_HLEN;
+	uint16_t sum = checksum(start, p->len - (f->csum_start - IP4_HLEN));
+
+	put_be16(start + f->csum_offset, sum ? sum : 0xffff);
+}
+
+static void send_whole(struct unet *u, const uint8_t *mac, const struct addr *src, const struct addr *dst,
+		       struct pbuf *p, const struct facts *facts)
+{
+	uint8_t own[6];
+
+	if (!mac) {
+		arp_output(u, dst, src, p, facts, false);
+		return;
+	}
+	unet_mac(u, &u->host, own);
+	netif_queue(u, mac, own, ETH_IPV4, p, facts, false);
+}
+
+void ip_send_to(struct unet *u, const uint8_t *mac, const struct addr *src, const struct addr *dst, uint8_t protocol,
+		uint8_t ttl, struct pbuf *p, const struct facts *facts)
+{
+	uint32_t len = p->tot_len, room = (uint32_t)(u->cfg.mtu - IP4_HLEN) & ~7u;
+	uint16_t id = 0;
+
+	if (len + IP4_HLEN <= u->cfg.mtu) {
+		pbuf_add_header(p, IP4_HLEN);
+		ip4_header(u, p->payload, src, dst, protocol, ttl, (uint16_t)len, 0);
+		send_whole(u, mac, src, dst, p, facts);
+		return;
+	}
+	if (facts && facts->needs_csum)
+		finish_checksum(p, facts);
+	for (uint32_t at = 0; at < len; at += room) {
+		uint32_t n = MIN(room, len - at);
+		struct pbuf *q = ip_alloc(n);
+
+		if (!q)
+			break;
+		memcpy(q->payload, (uint8_t *)p->payload + at, n);
+		pbuf_add_header(q, IP4_HLEN);
+		id = ip4_header(u, q->payload, src, dst, protocol, ttl, (uint16_t)n,
+				(uint16_t)(at / 8 | (at + n < len ? IP4_MF : 0)));
+		if (at) {               /* all carry the first one's identification */
+			uint8_t *h = q->payload;
+
+			u->ip_id--;
+			id = (uint16_t)(id - 1);
+			put_be16(h + 4, id);
+			put_be16(h + 10, 0);
+			put_be16(h + 10, checksum(h, IP4_HLEN));
+		}
+		send_whole(u, mac, src, dst, q, NULL);
+	}
+	pbuf_free(p);
+}
+
+void ip_send(struct unet *u, const struct addr *src, const struct addr *dst, uint8_t protocol, uint8_t ttl,
+	     struct pbuf *p, const struct facts *facts)
+{
+	ip_send_to(u, NULL, src, dst, protocol, ttl, p, facts);
+}

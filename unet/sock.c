@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* The host's own sockets: non-blocking system calls, watched by a loop (the owner). */
+#include "unet/sock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/errqueue.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "unet/unet.h"
+
+enum { RESERVED_FDS = 48 };     /* descriptors that the network leaves to the rest of the process */
+
+static socklen_t length_of(const struct sockaddr_storage *a)
+{
+	return a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
+static int result(int r)
+{
+	return r < 0 ? -errno : r;
+}
+
+/* Descriptors are handed out lowest first, so a high number means that the table is nearly full. */
+static int keep_reserve(int fd)
+{
+	struct rlimit r;
+
+	if (fd >= 0 && getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY &&
+	    (rlim_t)fd + RESERVED_FDS >= r.rlim_cur) {
+		close(fd);
+		return -EMFILE;
+	}
+	return fd;
+}
+
+static int host_open(void *owner, int family, int type, int protocol)
+{
+	(void)owner;
+	return keep_reserve(result(socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol)));
+}
+
+static void host_close(void *owner, int fd)
+{
+	(void)owner;
+	close(fd);
+}
+
+static int host_bind(void *owner, int fd, const struct sockaddr_storage *a)
+{
+	(void)owner;
+	return result(bind(fd, (const struct sockaddr *)a, length_of(a)));
+}
+
+static int host_connect(void *owner, int fd, const struct sockaddr_storage *a)
+{
+	(void)owner;
+	return result(connect(fd, (const struct sockaddr *)a, length_of(a)));
+}
+
+static int host_listen(void *owner, int fd, int backlog)
+{
+	(void)owner;
+	return result(listen(fd, backlog));
+}
+
+static int host_accept(void *owner, int fd, struct sockaddr_storage *peer)
+{
+	socklen_t len = sizeof(*peer);
+
+	(void)owner;
+	return keep_reserve(result(accept4(fd, (struct sockaddr *)peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC)));
+}
+
+static int host_name(void *owner, int fd, struct sockaddr_storage *a)
+{
+	socklen_t len = sizeof(*a);
+
+	(void)owner;
+	return result(getsockname(fd, (struct sockaddr *)a, &len));
+}
+
+static int host_error(void *owner, int fd)
+{
+	int e = 0;
+	socklen_t len = sizeof(e);
+
+	(void)owner;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &len) < 0)
+		return -errno;
+	return -e;
+}
+
+static int set_int(int fd, int level, int name, int value)
+{
+	return result(setsockopt(fd, level, name, &value, sizeof(value)));
+}
+
+static int host_set(void *owner, int fd, enum sock_option option, int value)
+{
+	struct linger linger = { 1, 0 };
+	int family = AF_INET;
+	socklen_t len = sizeof(family);
+
+	(void)owner;
+	switch (option) {
+	case SOCK_RESET_ON_CLOSE:
+		return result(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+	case SOCK_NODELAY:
+		return set_int(fd, IPPROTO_TCP, TCP_NODELAY, value);
+	case SOCK_REUSE:
+		return set_int(fd, SOL_SOCKET, SO_REUSEADDR, value);
+	case SOCK_KEEPALIVE:
+		return set_int(fd, SOL_SOCKET, SO_KEEPALIVE, value);
+	case SOCK_V6ONLY:
+		return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, value);
+	case SOCK_TTL:
+	case SOCK_ERROR_QUEUE:
+		break;
+	}
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+	if (family == AF_INET6)
+		return set_int(fd, IPPROTO_IPV6, option == SOCK_TTL ? IPV6_UNICAST_HOPS : IPV6_RECVERR, value);
+	return set_int(fd, IPPROTO_IP, option == SOCK_TTL ? IP_TTL : IP_RECVERR, value);
+}
+
+static ssize_t host_send(void *owner, int fd, const struct iovec *iov, int n, const struct sockaddr_storage *to)
+{
+	struct msghdr m = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
+	ssize_t r;
+
+	(void)owner;
+	if (to) {
+		m.msg_name = (void *)to;
+		m.msg_namelen = length_of(to);
+	}
+	do
+		r = sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
+}
+
+static ssize_t host_receive(void *owner, int fd, const struct iovec *iov, int n, struct sockaddr_storage *from)
+{
+	struct msghdr m = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
+	ssize_t r;
+
+	(void)owner;
+	if (from) {
+		m.msg_name = from;
+		m.msg_namelen = sizeof(*from);
+	}
+	do
+		r = recvmsg(fd, &m, MSG_DONTWAIT | (from ? MSG_TRUNC : 0));
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
+}
+
+static int host_errors(void *owner, int fd, struct sock_error *e)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(struct sock_extended_err) + sizeof(struct sockaddr_in6)) + 64];
+	} control;
+	struct iovec iov = { e->data, sizeof(e->data) };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_name = &e->to, .msg_namelen = sizeof(e->to),
+			    .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes) };
+	ssize_t r;
+
+	(void)owner;
+	e->to.ss_family = e->offender.ss_family = AF_UNSPEC;
+	e->icmp = 0;
+	e->error = 0;
+	r = recvmsg(fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT);
+	if (r < 0)
+		return -errno;
+	e->len = (uint32_t)r;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+		struct sock_extended_err x;
+		size_t room = c->cmsg_len - CMSG_LEN(0), want;
+
+		if (!((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+		      (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR)) || room < sizeof(x))
+			continue;
+		memcpy(&x, CMSG_DATA(c), sizeof(x));
+		e->error = (int)x.ee_errno;
+		e->icmp = x.ee_origin == SO_EE_ORIGIN_ICMP ? 4 : x.ee_origin == SO_EE_ORIGIN_ICMP6 ? 6 : 0;
+		e->type = x.ee_type;
+		e->code = x.ee_code;
+		e->info = x.ee_info;
+		want = e->icmp == 6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+		if (e->icmp && room >= sizeof(x) + want)
+			memcpy(&e->offender, CMSG_DATA(c) + sizeof(x), want);
+	}
+	return 0;
+}
+
+static int host_shutdown(void *owner, int fd)
+{
+	(void)owner;
+	return result(shutdown(fd, SHUT_WR));
+}
+
+static int host_watch(void *owner, int fd, struct loop_fd *w, unsigned events,
+		      void (*ready)(void *owner, unsigned events), void *ready_owner)
+{
+	return loop_add(owner, w, fd, events, ready, ready_owner);
+}
+
+static void host_rewatch(void *owner, struct loop_fd *w, unsigned events)
+{
+	(void)owner;
+	loop_change(w, events);
+}
+
+static void host_unwatch(void *owner, struct loop_fd *w)
+{
+	(void)owner;
+	loop_remove(w);
+}
+
+static ssize_t host_file(void *owner, const char *path, char *buf, size_t size, uint64_t *stamp)
+{
+	struct stat st;
+	ssize_t n, got = 0;
+	int fd;
+
+	(void)owner;
+	if (stat(path, &st) < 0)
+		return -errno;
+	*stamp = ((uint64_t)st.st_mtim.tv_sec * 1000000007u) ^ (uint64_t)st.st_mtim.tv_nsec ^
+		 ((uint64_t)st.st_ino << 20) ^ ((uint64_t)st.st_size << 40);
+	if (!buf)
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	while ((size_t)got < size && (n = read(fd, buf + got, size - (size_t)got)) > 0)
+		got += n;
+	close(fd);
+	return got;
+}
+
+const struct unet_sockets *unet_host_sockets(void)
+{
+	static const struct unet_sockets host = {
+		.open = host_open, .close = host_close, .bind = host_bind, .connect = host_connect,
+		.listen = host_listen, .accept = host_accept, .name = host_name, .error = host_error,
+		.set = host_set, .send = host_send, .receive = host_receive, .errors = host_errors,
+		.shutdown = host_shutdown, .watch = host_watch, .rewatch = host_rewatch, .unwatch = host_unwatch,
+		.file = host_file,
+	};
+
+	return &host;
+}

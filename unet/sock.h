@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host's sockets as unet sees them: a table of calls, so that a test or a fuzzer can bring its own world
+ * (tests/fake/fake_sockets.c).  No call blocks; each returns >= 0 or -errno.  A socket is a small number, as
+ * a descriptor is.
+ */
+#ifndef UNET_SOCK_H
+#define UNET_SOCK_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "base/loop.h"
+
+enum sock_option {
+	SOCK_RESET_ON_CLOSE,            /* close sends RST and drops what is queued (SO_LINGER 0) */
+	SOCK_NODELAY,
+	SOCK_TTL,                       /* TTL or hop limit of what is sent from now on */
+	SOCK_ERROR_QUEUE,               /* keep ICMP errors for errors() (IP_RECVERR) */
+	SOCK_REUSE,                     /* SO_REUSEADDR */
+	SOCK_KEEPALIVE,
+	SOCK_V6ONLY,
+};
+
+/* One entry of a datagram socket's error queue. */
+struct sock_error {
+	int error;                      /* errno, positive */
+	uint8_t icmp;                   /* 4: type and code are ICMP's, 6: ICMPv6's, 0: the host itself */
+	uint8_t type, code;
+	uint32_t info;                  /* MTU with EMSGSIZE */
+	struct sockaddr_storage to;     /* where the datagram went */
+	struct sockaddr_storage offender;       /* who complained, if icmp */
+	uint8_t data[576];              /* the beginning of the datagram's payload */
+	uint32_t len;
+};
+
+struct unet_sockets {
+	int (*open)(void *owner, int family, int type, int protocol);
+	void (*close)(void *owner, int fd);
+	int (*bind)(void *owner, int fd, const struct sockaddr_storage *a);
+	int (*connect)(void *owner, int fd, const struct sockaddr_storage *a);  /* 0, -EINPROGRESS, or why not */
+	int (*listen)(void *owner, int fd, int backlog);
+	int (*accept)(void *owner, int fd, struct sockaddr_storage *peer);
+	int (*name)(void *owner, int fd, struct sockaddr_storage *a);   /* the local address */
+	int (*error)(void *owner, int fd);      /* the pending error, taken: 0 or -errno */
+	int (*set)(void *owner, int fd, enum sock_option option, int value);
+	/* `to` and `from` are NULL on streams.  A datagram longer than the buffer returns its whole length. */
+	ssize_t (*send)(void *owner, int fd, const struct iovec *iov, int n, const struct sockaddr_storage *to);
+	ssize_t (*receive)(void *owner, int fd, const struct iovec *iov, int n, struct sockaddr_storage *from);
+	int (*errors)(void *owner, int fd, struct sock_error *e);       /* -EAGAIN: none left */
+	int (*shutdown)(void *owner, int fd);   /* the sending side */
+	/* Watching is level-triggered, as base/loop.h says. */
+	int (*watch)(void *owner, int fd, struct loop_fd *w, unsigned events,
+		     void (*ready)(void *owner, unsigned events), void *ready_owner);
+	void (*rewatch)(void *owner, struct loop_fd *w, unsigned events);
+	void (*unwatch)(void *owner, struct loop_fd *w);
+	/*
+	 * A small text file (resolv.conf) with a stamp that changes when it does.  With buf NULL only the stamp is taken.
+	 * Returns the length read, at most size.
+	 */
+	ssize_t (*file)(void *owner, const char *path, char *buf, size_t size, uint64_t *stamp);
+};
+
+#endif

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of one unet, shared by the files of this folder only.
+ *
+ * A frame comes in by netif.c, which copies the headers once (the guest may change them under us), goes to arp.c or
+ * ip.c, and from there, as a struct packet, to tcp.c, udp.c, icmp.c, dns.c or svc.c.  What those answer goes back
+ * through ip_send() into netif.c's queue, which leaves in batches when the work at hand is done.
+ *
+ * Every way in (port, socket, timer) stands between unet_enter() and unet_leave(); the latter finishes what callbacks
+ * of lwIP only noted down (tcp_work) and flushes the queue.
+ */
+#ifndef UNET_STACK_H
+#define UNET_STACK_H
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "dhcp/dhcp.h"
+#include "lwip/netif.h"
+#include "lwip/pbuf.h"
+#include "unet/addr.h"
+#include "unet/flow.h"
+#include "unet/sock.h"
+#include "unet/unet.h"
+
+enum {
+	ETH_HLEN = 14, ETH_IPV4 = 0x0800, ETH_ARP = 0x0806, ETH_IPV6 = 0x86dd,
+	PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMPV6 = 58,
+	IP4_HLEN = 20, IP4_HLEN_MAX = 60, TCP_HLEN_MIN = 20, TCP_HLEN_MAX = 60, UDP_HLEN = 8,
+	IP4_MF = 0x2000, IP4_DF = 0x4000, IP4_OFFSET = 0x1fff,
+	TTL_DEFAULT = 64,
+	ICMP_QUOTE_MAX = 548,           /* an ICMP error never exceeds 576 bytes (RFC 1812 4.3.2.3) */
+
+	NEIGHBORS = 64, NEIGHBOR_HELD = 4,
+	OUT_QUEUE = 256, OUT_DATA = 192,        /* frames; those that can wait stop at OUT_DATA */
+	OUT_IOV = 12,                           /* pieces of one frame behind its Ethernet header */
+	FORWARDS = 1024, PEERS = 32,
+	RESOLVERS = 8, DNS_QUERIES = 512,
+};
+
+/* A run of bytes within a scatter list. */
+struct slice {
+	const struct iovec *iov;
+	uint32_t count, skip, len;      /* skip: bytes of the first piece that lie before the run */
+};
+
+static inline struct slice slice_of(const struct iovec *one)
+{
+	return (struct slice){ one, 1, 0, (uint32_t)one->iov_len };
+}
+struct slice slice_from(struct slice s, uint32_t offset);       /* without the first offset bytes */
+static inline struct slice slice_cut(struct slice s, uint32_t len) { s.len = MIN(s.len, len); return s; }
+uint32_t slice_copy(struct slice s, uint32_t offset, void *buf, uint32_t len);  /* returns how many there were */
+int slice_iov(struct slice s, struct iovec *out, int max);      /* pieces, at most max; -1 if more are needed */
+uint64_t slice_sum(struct slice s, uint64_t sum);               /* checksum_add over the run */
+
+/* An IP packet from the guest whose header has been checked. */
+struct packet {
+	struct addr src, dst;
+	uint8_t mac[6];                 /* Ethernet source */
+	uint8_t protocol, ttl, tos;
+	bool csum_ok;                   /* the transport checksum needs no look */
+	uint8_t gso;
+	uint16_t gso_size;
+	uint16_t ip_len;                /* header with options */
+	uint8_t ip[IP4_HLEN_MAX];       /* private copy of the header */
+	struct slice whole;             /* header and payload, for quoting */
+	struct slice body;              /* behind the IP header */
+	bool copied;                    /* body is ours, not the guest's: only until the call returns, in any case */
+};
+
+/* Offload facts of a packet on its way out; offsets count from the IP header. */
+struct facts {
+	bool needs_csum;
+	uint8_t gso;
+	uint16_t csum_start, csum_offset, gso_size, hdr_len;
+};
+
+struct out_frame {
+	struct pbuf *p;                 /* one reference, ours */
+	uint8_t eth[ETH_HLEN];
+	struct facts facts;
+};
+
+struct neighbor {
+	struct addr ip;
+	uint8_t mac[6];
+	bool used, known;
+	uint8_t asked;                  /* requests without an answer */
+	uint64_t used_ns, asked_ns;
+	struct out_frame held[NEIGHBOR_HELD];
+	uint8_t held_count;
+};
+
+struct forward {
+	bool used, udp;
+	struct sockaddr_storage bound;  /* as asked for, the port as it came out */
+	struct addr guest;
+	uint16_t guest_port;
+	int fd;
+	struct loop_fd watch;
+	struct unet *u;
+	bool loopback;                  /* bound to the host's loopback only */
+	uint64_t used_ns;
+	struct {                        /* UDP: who may be answered with restrict=on */
+		struct addr ip;
+		uint16_t port;
+	} peers[PEERS];
+	unsigned next_peer;
+};
+
+struct tcp_flow;
+struct udp_flow;
+struct ring;
+struct reassembly;
+struct dns;
+
+struct unet {
+	struct unet_config cfg;
+	struct dhcp_config dhcp_cfg;    /* with copies of the config's texts */
+	char *texts;
+	const struct unet_sockets *sockets;
+	void *sockets_owner;
+	struct unet_counters counters;
+	struct port port;
+	uint64_t secret[2];
+	struct addr host, dns_addr;
+
+	/* netif.c */
+	struct out_frame out[OUT_QUEUE];
+	uint32_t out_first, out_count;
+	bool out_full;                  /* the far end is full: port_ready will call */
+	unsigned depth;                 /* of unet_enter */
+	bool flushing, missed_input;
+	uint16_t ip_id;
+
+	/* arp.c */
+	struct neighbor neighbors[NEIGHBORS];
+	struct timer arp_timer;
+
+	/* ip.c, reass.c */
+	struct reassembly *reassembly;
+
+	/* tcp.c, engine.c */
+	struct netif netif;
+	struct tcp_pcb *listener;
+	struct unet *next_engine_user;
+	struct flow_table tcp;
+	struct tcp_flow *opening;       /* whose SYN is being injected */
+	struct tcp_flow *work_first, *work_last;
+	struct tcp_flow *blocked;       /* a segment was refused by the full queue */
+	struct tcp_flow *starved;       /* want a ring, and none is left */
+	struct ring *free_rings;
+	uint32_t rings, ring_limit, free_ring_count;
+	struct rx_piece *pieces;
+	uint32_t piece_count;
+
+	/* udp.c, icmp.c */
+	struct flow_table udp, icmp;
+	struct timer flow_timer;
+	bool udp_paused;                /* some datagram sockets wait until the port has room */
+	uint8_t *datagram;              /* 65536 bytes to receive into */
+	bool ping_warned;
+
+	struct dns *dns;
+	struct dhcp *dhcp;
+	struct forward forwards[FORWARDS];
+	unsigned forward_count;
+	uint64_t accept_again_ns;       /* CLOCK_NEVER: no listener waits for descriptors */
+};
+
+/* --- unet.c --- */
+void unet_enter(struct unet *u);
+void unet_leave(struct unet *u);
+uint64_t unet_now(const struct unet *u);
+void unet_random(struct unet *u, void *buf, size_t len);
+/* Arms flow_timer for the first expiry of any table. */
+void unet_arm_expiry(struct unet *u);
+
+/* --- netif.c --- */
+void netif_init_port(struct unet *u);
+void netif_free_queue(struct unet *u);
+/* Takes the reference to p (an IP or ARP packet).  Returns false, with p still the caller's, if `may_wait` and the queue is full. */
+bool netif_queue(struct unet *u, const uint8_t dst[6], const uint8_t src[6], uint16_t type, struct pbuf *p,
+		 const struct facts *facts, bool may_wait);
+void netif_flush(struct unet *u);
+/* Whether there is room for data that can wait. */
+static inline bool netif_room(const struct unet *u) { return !u->out_full && u->out_count < OUT_DATA; }
+
+/* --- arp.c --- */
+void arp_init(struct unet *u);
+void arp_free(struct unet *u);
+void arp_input(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice body);
+/* The address is at this MAC: from ARP, or from a lease. */
+void arp_learn(struct unet *u, const struct addr *ip, const uint8_t mac[6]);
+/* Sends an IP packet to a guest's address, asking for its MAC first if need be.  As netif_queue. */
+bool arp_output(struct unet *u, const struct addr *dst, const struct addr *src, struct pbuf *p,
+		const struct facts *facts, bool may_wait);
+void unet_mac(const struct unet *u, const struct addr *ip, uint8_t mac[6]);     /* that unet shows for its own address */
+
+/* --- ip.c --- */
+enum place {                    /* where a destination of the guest's leads */
+	PLACE_HOST, PLACE_DNS,          /* unet's own addresses */
+	PLACE_BROADCAST,                /* in the guest net */
+	PLACE_NOBODY,                   /* in the guest net, another guest's or no one's */
+	PLACE_OUTSIDE,
+	PLACE_FORBIDDEN,                /* loopback, multicast, reserved ... */
+};
+enum place ip_place(const struct unet *u, const struct addr *a);
+bool ip_in_net(const struct unet *u, const struct addr *a);
+void ip_frame(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice s, const struct frame *f);
+/* A packet that is whole: straight from ip_frame, or reassembled. */
+void ip_deliver(struct unet *u, struct packet *p);
+/* A buffer for an IP payload of len bytes, with room in front for the IP header. */
+struct pbuf *ip_alloc(uint32_t len);
+/* Puts an IPv4 header in front of p (whose reference it takes) and sends it to the guest, cut up if it exceeds the MTU. */
+void ip_send(struct unet *u, const struct addr *src, const struct addr *dst, uint8_t protocol, uint8_t ttl,
+	     struct pbuf *p, const struct facts *facts);
+/* The same straight to a MAC. */
+void ip_send_to(struct unet *u, const uint8_t *mac, const struct addr *src, const struct addr *dst, uint8_t protocol,
+		uint8_t ttl, struct pbuf *p, const struct facts *facts);
+uint16_t ip4_header(struct unet *u, uint8_t *h, const struct addr *src, const struct addr *dst, uint8_t protocol,
+		    uint8_t ttl, uint16_t payload_len, uint16_t fragment);
+
+/* --- reass.c --- */
+struct reassembly *reass_new(struct unet *u, uint32_t datagrams);
+void reass_free(struct reassembly *r);
+/* A fragment; delivers the datagram when it is whole. */
+void reass_input(struct unet *u, const struct packet *p, uint16_t fragment);
+uint32_t reass_held(const struct reassembly *r);
+
+/* --- engine.c: lwIP --- */
+bool engine_attach(struct unet *u);
+void engine_detach(struct unet *u);
+/* Hands lwIP one segment: hdr is the checked TCP header without options but those in opt; payload may be empty.
+ * With listen the SYN opens u->opening. */
+void engine_input(struct unet *u, const struct packet *p, const uint8_t *hdr, unsigned hdr_len, struct slice payload,
+		  bool listen);
+void engine_arm(void);          /* the TCP timers run while there is a connection */
+
+/* --- tcp.c --- */
+bool tcp_flows_init(struct unet *u);
+void tcp_flows_free(struct unet *u);
+void tcp_guest_input(struct unet *u, struct packet *p);
+void tcp_flush_pieces(struct unet *u);  /* what was received goes to the sockets: the frame's memory is about to go away */
+void tcp_work(struct unet *u);
+void tcp_unblock(struct unet *u);       /* the queue has room again */
+uint16_t tcp_segment_size(struct unet *u, const struct flow_key *k);    /* of the guest's MSS, for GSO */
+void tcp_mark_blocked(struct unet *u, const struct flow_key *k);
+struct tcp_pcb;
+int tcp_passive_open(struct unet *u, struct tcp_pcb *pcb);
+void tcp_established(void *flow);       /* the guest has completed the handshake */
+/* A connection that a forward accepted. */
+void tcp_from_host(struct unet *u, int fd, const struct addr *src, uint16_t src_port, const struct addr *guest,
+		   uint16_t guest_port);
+void tcp_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
+void tcp_expire(struct unet *u, uint64_t now);
+
+/* --- udp.c --- */
+bool udp_init(struct unet *u);
+void udp_free(struct unet *u);
+void udp_guest_input(struct unet *u, struct packet *p);
+void udp_send(struct unet *u, const struct addr *src, uint16_t src_port, const struct addr *dst, uint16_t dst_port,
+	      const void *data, uint32_t len);
+void udp_expire(struct unet *u, uint64_t now);
+void udp_pause(struct unet *u, struct loop_fd *watch);  /* a datagram socket that the full port can't serve */
+void udp_resume(struct unet *u);                        /* all of them */
+/* Reads what a forward's socket has; the guest sees it come from the host client. */
+void udp_forward_readable(struct forward *f, unsigned events);
+void udp_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
+void udp_icmp_from_error(struct unet *u, const struct sock_error *e, const struct addr *guest, uint16_t guest_port);
+
+/* --- icmp.c --- */
+bool icmp_init(struct unet *u);
+void icmp_free(struct unet *u);
+void icmp_resume(struct unet *u);
+void icmp_guest_input(struct unet *u, struct packet *p);
+enum { ICMP_UNREACH_NET = 0x300, ICMP_UNREACH_HOST = 0x301, ICMP_UNREACH_PROTOCOL = 0x302, ICMP_UNREACH_PORT = 0x303,
+       ICMP_UNREACH_FRAG = 0x304, ICMP_UNREACH_PROHIBITED = 0x30d, ICMP_TTL_EXCEEDED = 0xb00, ICMP_REASS_EXCEEDED = 0xb01 };
+/* An error about p; what is one of the above.  src NULL: from the gateway. */
+void icmp_error(struct unet *u, const struct packet *p, unsigned what);
+/* The same about a packet whose first bytes are given, from anyone. */
+void icmp_error_bytes(struct unet *u, const struct addr *src, const struct addr *guest, unsigned what, uint32_t info,
+		      const void *quote, uint32_t len);
+/* The ICMP error that an errno of connect or send stands for; 0 if none. */
+unsigned icmp_of_errno(int error);
+void icmp_expire(struct unet *u, uint64_t now);
+void icmp_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
+
+/* --- dns.c --- */
+struct dns *dns_new(struct unet *u);
+void dns_free(struct dns *d);
+void dns_query(struct unet *u, const struct addr *guest, uint16_t guest_port, const struct addr *via, const void *data,
+	       uint32_t len);
+/* The i-th resolver of the host; false if there are not so many. */
+bool dns_resolver(struct unet *u, unsigned i, struct sockaddr_storage *a);
+void dns_expire(struct unet *u, uint64_t now);
+uint64_t dns_next_expiry(const struct dns *d);
+uint32_t dns_pending(const struct dns *d);
+
+/* --- svc.c: services on unet's own addresses --- */
+bool svc_init(struct unet *u, struct err *err);
+void svc_free(struct unet *u);
+/* A datagram for a service; false if nothing listens there. */
+bool svc_udp(struct unet *u, struct packet *p, uint16_t src_port, uint16_t dst_port, struct slice data);
+
+/* --- fwd.c --- */
+void fwd_free(struct unet *u);
+struct forward *fwd_find_udp(struct unet *u, const struct addr *guest, uint16_t port, bool to_loopback);
+void fwd_remember_peer(struct forward *f, const struct addr *shown, uint16_t port);
+bool fwd_knows_peer(const struct forward *f, const struct addr *shown, uint16_t port);
+void fwd_accept_again(struct unet *u, uint64_t now);
+void fwd_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
+/* How a host peer looks to the guest: itself, or the gateway if it is loopback or inside the guest's net. */
+struct addr fwd_shown_source(const struct unet *u, const struct addr *peer);
+
+/* --- print.c --- */
+void print_row(void (*out)(void *to, const char *line), void *to, const char *label, int fd, const struct addr *src,
+	       int src_port, const struct addr *dst, int dst_port, uint32_t recvq, uint32_t sendq);
+
+/* The host's socket calls, by short names. */
+#define SOCK(u, call, ...) ((u)->sockets->call((u)->sockets_owner, ##__VA_ARGS__))
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* The services on unet's own addresses: which datagram goes to which. */
+#include <stdlib.h>
+
+#include "base/checksum.h"
+#include "lwip/pbuf.h"
+#include "unet/stack.h"
+
+enum { DNS_PORT = 53, DATAGRAM_MAX = 2048 };
+
+static void serve_dhcp(struct unet *u, const struct packet *p, struct slice data)
+{
+	static const uint8_t everyone[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+	uint8_t request[DATAGRAM_MAX];
+	struct dhcp_reply r;
+	struct addr to, leased;
+	struct facts facts = { .needs_csum = true, .csum_start = IP4_HLEN, .csum_offset = 6, .hdr_len = IP4_HLEN + UDP_HLEN };
+	uint32_t len = slice_copy(data, 0, request, sizeof(request));
+	struct pbuf *q;
+	uint8_t *h;
+
+	(void)p;
+	if (!dhcp_input(u->dhcp, unet_now(u), request, len, &r))
+		return;
+	if (r.leased.s_addr) {
+		leased = addr_from4(&r.leased);
+		arp_learn(u, &leased, r.mac);
+	}
+	q = ip_alloc((uint32_t)(UDP_HLEN + r.len));
+	if (!q)
+		return;
+	to = addr_from4(&r.to);
+	h = q->payload;
+	put_be16(h, DHCP_SERVER_PORT);
+	put_be16(h + 2, DHCP_CLIENT_PORT);
+	put_be16(h + 4, q->tot_len);
+	put_be16(h + 6, checksum_fold(checksum_pseudo(u->host.b + 12, to.b + 12, 4, PROTO_UDP, q->tot_len)));
+	memcpy(h + UDP_HLEN, r.data, r.len);
+	ip_send_to(u, r.to.s_addr == INADDR_BROADCAST ? everyone : r.mac, &u->host, &to, PROTO_UDP, TTL_DEFAULT, q, &facts);
+}
+
+bool svc_udp(struct unet *u, struct packet *p, uint16_t src_port, uint16_t dst_port, struct slice data)
+{
+	enum place place = ip_place(u, &p->dst);
+
+	if (dst_port == DHCP_SERVER_PORT && (place == PLACE_HOST || place == PLACE_BROADCAST)) {
+		serve_dhcp(u, p, data);
+		return true;
+	}
+	if (dst_port == DNS_PORT && place == PLACE_DNS && !u->cfg.restricted && addr_v4(&p->src)) {
+		uint8_t query[DATAGRAM_MAX];
+
+		dns_query(u, &p->src, src_port, &p->dst, query, slice_copy(data, 0, query, sizeof(query)));
+		return true;
+	}
+	return false;
+}
+
+bool svc_init(struct unet *u, struct err *err)
+{
+	const char *bad = dhcp_bad_search(u->dhcp_cfg.dnssearch);
+
+	if (bad)
+		return err_set(err, "dnssearch '%s' is not a domain name", bad);
+	u->dhcp = dhcp_new(&u->dhcp_cfg);
+	u->dns = dns_new(u);
+	return u->dns ? true : err_set(err, "out of memory");
+}
+
+void svc_free(struct unet *u)
+{
+	dhcp_free(u->dhcp);
+	dns_free(u->dns);
+}

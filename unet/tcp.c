@@ -1,0 +1,1092 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TCP flows: one host socket and one lwIP connection each.
+ *
+ *   CONNECTING   the guest's SYN is kept, the host's connect() is under way; lwIP knows nothing yet.  Its outcome decides
+ *                whether the guest gets SYN-ACK, RST or an ICMP error.
+ *   OPENING      the SYN (or, for a forward, ours) is with lwIP; the handshake with the guest runs.
+ *   OPEN         data both ways; each side may have closed its half.
+ *   LINGERING    both halves are closed and the socket is gone; lwIP finishes LAST_ACK or TIME_WAIT.
+ *
+ * Guest to host: lwIP's recv callback gets pbufs that point into the frame itself.  They are only noted down as pieces;
+ * before the frame's memory goes away one writev() per flow passes them on, and one ACK answers all.  What the host does
+ * not take is copied into the flow's backlog ring, which holds a whole receive window, and is acknowledged as window
+ * only when it leaves.
+ *
+ * Host to guest: readv() straight into the flow's ring, from where lwIP's segments point at the bytes (no copy) until
+ * they are acknowledged.  tcp_push() hands lwIP just what fits the guest's window, in segments of many MSS if the
+ * far end can cut them (TSO); so nothing big ever waits inside lwIP for a window that is too small for it.
+ *
+ * Callbacks of lwIP change flags and queue the flow for tcp_work(), which runs outside of lwIP and alone writes, shuts
+ * down, aborts and forgets (engine.c, fault 5).
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/checksum.h"
+#include "lwip/priv/tcp_priv.h"
+#include "unet/engine.h"
+
+enum {
+	LIST_OPEN = 0, LIST_CONNECTING = 1, LIST_LINGERING = 2,
+	RING_SIZE = TCP_WND,
+	RINGS_KEPT = 16,                /* free rings that stay allocated */
+	RINGS_MAX = 1024,
+	READ_ROOM = RING_SIZE / 4,      /* a socket is read again when its ring has this much room */
+	PIECES = 1024,
+	IOV_BATCH = 128,
+	SEGMENT_MAX = 65000,            /* of a virtual MSS: headers must fit beside it */
+	MSS_MIN = 88, MSS_DEFAULT = 536,
+	SYN_LEN = TCP_HLEN_MIN + 8,
+	FLAG_FIN = 1, FLAG_SYN = 2, FLAG_RST = 4, FLAG_ACK = 16,
+	OPT_END = 0, OPT_NOP = 1, OPT_MSS = 2, OPT_WS = 3,
+	WS_MAX = 14,
+};
+
+struct ring {
+	struct ring *next;              /* while free */
+	uint32_t start, len;
+	uint8_t data[RING_SIZE];
+};
+
+struct rx_piece {
+	const uint8_t *data;
+	uint32_t len;
+	uint32_t next;                  /* index + 1 of the flow's next piece */
+};
+
+enum state { CONNECTING, OPENING, OPEN, LINGERING };
+
+struct tcp_flow {
+	struct flow flow;
+	struct unet *u;
+	struct tcp_pcb *pcb;
+	int fd;
+	struct loop_fd watch;
+	uint8_t state;
+	uint8_t resolver;               /* to 10.0.2.3: which of the host's */
+	bool watched, hung_up;
+	bool forwarded;                 /* opened by a client of the host's */
+	bool guest_fin, shut;           /* the guest closed its half; passed on to the host */
+	bool host_eof, fin_sent;        /* the same the other way */
+	bool guest_reset, host_reset;
+	bool opened;                    /* work_on has seen it OPEN */
+	bool ack_wanted, kick;          /* tcp_output is due */
+	bool in_work, is_blocked, is_starved;
+	struct tcp_flow *next_work, *next_blocked, *next_starved;
+	uint16_t guest_mss;
+	struct ring *tx, *backlog;
+	uint32_t given;                 /* of tx: bytes that lwIP has */
+	uint32_t first_piece, last_piece;       /* index + 1 */
+	uint32_t unannounced;           /* window given back since the last ACK */
+	uint64_t opened_ns, bytes_in, bytes_out;
+	uint8_t ip[IP4_HLEN], syn[SYN_LEN];     /* of the SYN that waits, options rewritten */
+};
+
+static void drop(struct tcp_flow *f);
+static void host_ready(void *owner, unsigned events);
+
+/* --- lists ------------------------------------------------------------------------------------------------------ */
+
+static void queue_work(struct tcp_flow *f)
+{
+	struct unet *u = f->u;
+
+	if (f->in_work)
+		return;
+	f->in_work = true;
+	f->next_work = NULL;
+	if (u->work_last)
+		u->work_last->next_work = f;
+	else
+		u->work_first = f;
+	u->work_last = f;
+}
+
+static void unqueue_work(struct tcp_flow *f)
+{
+	struct unet *u = f->u;
+	struct tcp_flow *before = NULL, *at = u->work_first;
+
+	if (!f->in_work)
+		return;
+	for (; at != f; at = at->next_work)
+		before = at;
+	if (before)
+		before->next_work = f->next_work;
+	else
+		u->work_first = f->next_work;
+	if (u->work_last == f)
+		u->work_last = before;
+	f->in_work = false;
+}
+
+void tcp_mark_blocked(struct unet *u, const struct flow_key *k)
+{
+	struct tcp_flow *f = (struct tcp_flow *)flow_find(&u->tcp, k);
+
+	if (!f || f->is_blocked)
+		return;
+	f->is_blocked = true;
+	f->next_blocked = u->blocked;
+	u->blocked = f;
+}
+
+void tcp_unblock(struct unet *u)
+{
+	while (u->blocked) {
+		struct tcp_flow *f = u->blocked;
+
+		u->blocked = f->next_blocked;
+		f->is_blocked = false;
+		f->kick = true;
+		queue_work(f);
+	}
+}
+
+/* --- rings ------------------------------------------------------------------------------------------------------ */
+
+static struct ring *ring_get(struct unet *u)
+{
+	struct ring *r = u->free_rings;
+
+	if (r) {
+		u->free_rings = r->next;
+		u->free_ring_count--;
+	} else {
+		if (u->rings >= u->ring_limit)
+			return NULL;
+		r = malloc(sizeof(*r));
+		if (!r)
+			return NULL;
+		u->rings++;
+	}
+	r->start = r->len = 0;
+	return r;
+}
+
+static void ring_put(struct unet *u, struct ring **at)
+{
+	struct ring *r = *at;
+
+	if (!r)
+		return;
+	*at = NULL;
+	r->next = u->free_rings;
+	u->free_rings = r;
+	u->free_ring_count++;
+	if (u->starved) {
+		struct tcp_flow *f = u->starved;
+
+		u->starved = f->next_starved;
+		f->is_starved = false;
+		queue_work(f);
+	}
+}
+
+/* Frames in the queue may still point into rings that are free by now (a guest that acknowledges the future). */
+static void trim_rings(struct unet *u)
+{
+	while (u->out_count == 0 && u->free_ring_count > RINGS_KEPT) {
+		struct ring *r = u->free_rings;
+
+		u->free_rings = r->next;
+		u->free_ring_count--;
+		u->rings--;
+		free(r);
+	}
+}
+
+/* The two runs of `len` bytes from `at` (counted from the oldest byte on). */
+static int ring_runs(struct ring *r, uint32_t at, uint32_t len, struct iovec iov[2])
+{
+	uint32_t from = (r->start + at) % RING_SIZE, first = MIN(len, RING_SIZE - from);
+	int n = 0;
+
+	if (first)
+		iov[n++] = (struct iovec){ r->data + from, first };
+	if (len > first)
+		iov[n++] = (struct iovec){ r->data, len - first };
+	return n;
+}
+
+static void ring_append(struct ring *r, const uint8_t *data, uint32_t len)
+{
+	struct iovec iov[2];
+	int n = ring_runs(r, r->len, len, iov);
+
+	for (int i = 0; i < n; i++) {
+		memcpy(iov[i].iov_base, data, iov[i].iov_len);
+		data += iov[i].iov_len;
+	}
+	r->len += len;
+}
+
+static void ring_consume(struct ring *r, uint32_t len)
+{
+	r->start = (r->start + len) % RING_SIZE;
+	r->len -= len;
+}
+
+/* --- callbacks of lwIP: only notes ------------------------------------------------------------------------------- */
+
+static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
+{
+	struct tcp_flow *f = arg;
+	struct unet *u = f->u;
+
+	(void)err;
+	queue_work(f);
+	if (!p) {
+		f->guest_fin = true;
+		return ERR_OK;
+	}
+	for (struct pbuf *q = p; q; q = q->next) {
+		if (!q->len)
+			continue;
+		assert(u->piece_count < PIECES);
+		u->pieces[u->piece_count] = (struct rx_piece){ q->payload, q->len, 0 };
+		u->piece_count++;
+		if (f->last_piece)
+			u->pieces[f->last_piece - 1].next = u->piece_count;
+		else
+			f->first_piece = u->piece_count;
+		f->last_piece = u->piece_count;
+	}
+	f->bytes_in += p->tot_len;
+	pbuf_free(p);
+	tcp_clear_flags(pcb, TF_ACK_NOW | TF_ACK_DELAY);        /* one ACK for the whole batch, from work_on() */
+	f->ack_wanted = true;
+	return ERR_OK;
+}
+
+static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
+{
+	struct tcp_flow *f = arg;
+	uint32_t n = MIN(len, f->given);        /* a FIN counts, too */
+
+	(void)pcb;
+	queue_work(f);
+	if (!n)
+		return ERR_OK;
+	ring_consume(f->tx, n);
+	f->given -= n;
+	if (f->tx->len == 0)
+		ring_put(f->u, &f->tx);
+	return ERR_OK;
+}
+
+static void on_error(void *arg, err_t err)
+{
+	struct tcp_flow *f = arg;
+
+	f->pcb = NULL;
+	/* a guest that said all and never acknowledges our FIN is through, too */
+	f->guest_reset = err != ERR_CLSD && !(err == ERR_ABRT && f->guest_fin && f->fin_sent);
+	queue_work(f);
+}
+
+static void on_destroy(u8_t id, void *data)
+{
+	struct tcp_flow *f = data;
+
+	(void)id;
+	if (!f)
+		return;
+	f->pcb = NULL;
+	queue_work(f);
+}
+
+static void hook(struct tcp_flow *f, struct tcp_pcb *pcb)
+{
+	static const struct tcp_ext_arg_callbacks calls = { .destroy = on_destroy };
+
+	f->pcb = pcb;
+	tcp_ext_arg_set_callbacks(pcb, engine_ext_id(), &calls);
+	tcp_ext_arg_set(pcb, engine_ext_id(), f);
+	tcp_arg(pcb, f);
+	tcp_recv(pcb, on_recv);
+	tcp_sent(pcb, on_sent);
+	tcp_err(pcb, on_error);
+	tcp_nagle_disable(pcb);                 /* the sender on the host has done that */
+	pcb->snd_wnd_max = MAX(pcb->snd_wnd_max, 0x40000);      /* fault 3 */
+}
+
+static void unhook(struct tcp_flow *f)
+{
+	tcp_ext_arg_set(f->pcb, engine_ext_id(), NULL);
+	tcp_arg(f->pcb, NULL);
+	tcp_recv(f->pcb, NULL);
+	tcp_sent(f->pcb, NULL);
+	tcp_err(f->pcb, NULL);
+}
+
+int tcp_passive_open(struct unet *u, struct tcp_pcb *pcb)
+{
+	if (!u->opening)
+		return -1;
+	hook(u->opening, pcb);
+	u->opening->guest_mss = pcb->mss;
+	return 0;
+}
+
+void tcp_established(void *flow)
+{
+	struct tcp_flow *f = flow;
+
+	f->state = OPEN;
+	f->u->counters.tcp_opened++;
+	queue_work(f);
+}
+
+static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+	struct tcp_flow *f = arg;
+
+	(void)err;
+	f->guest_mss = pcb->mss;
+	pcb->snd_wnd_max = MAX(pcb->snd_wnd_max, 0x40000);
+	tcp_established(f);
+	return ERR_OK;
+}
+
+/* --- life of a flow ---------------------------------------------------------------------------------------------- */
+
+static void set_watch(struct tcp_flow *f, unsigned events)
+{
+	struct unet *u = f->u;
+
+	if (f->fd < 0)
+		return;
+	if (!events && f->hung_up) {    /* nothing more to hear, and the hang-up would be reported for ever */
+		if (f->watched)
+			SOCK(u, unwatch, &f->watch);
+		f->watched = false;
+	} else if (f->watched) {
+		SOCK(u, rewatch, &f->watch, events);
+	} else {
+		f->watched = SOCK(u, watch, f->fd, &f->watch, events, host_ready, f) >= 0;
+		if (!f->watched)
+			f->host_reset = true;
+	}
+}
+
+static void close_socket(struct tcp_flow *f, bool reset)
+{
+	struct unet *u = f->u;
+
+	if (f->fd < 0)
+		return;
+	if (f->watched)
+		SOCK(u, unwatch, &f->watch);
+	f->watched = false;
+	if (reset)
+		SOCK(u, set, f->fd, SOCK_RESET_ON_CLOSE, 1);
+	SOCK(u, close, f->fd);
+	f->fd = -1;
+}
+
+/* Forget it at once: the guest gets RST if lwIP still knows it, the host if `guest_reset`. */
+static void drop(struct tcp_flow *f)
+{
+	struct unet *u = f->u;
+
+	close_socket(f, f->guest_reset);
+	unqueue_work(f);
+	for (struct tcp_flow **at = &u->blocked; f->is_blocked; at = &(*at)->next_blocked) {
+		if (*at == f) {
+			*at = f->next_blocked;
+			f->is_blocked = false;
+			break;
+		}
+	}
+	for (struct tcp_flow **at = &u->starved; f->is_starved; at = &(*at)->next_starved) {
+		if (*at == f) {
+			*at = f->next_starved;
+			f->is_starved = false;
+			break;
+		}
+	}
+	if (f->pcb) {
+		struct tcp_pcb *pcb = f->pcb;
+
+		unhook(f);
+		f->pcb = NULL;
+		tcp_abort(pcb);         /* silent in TIME_WAIT */
+	}
+	ring_put(u, &f->tx);
+	ring_put(u, &f->backlog);
+	flow_remove(&u->tcp, &f->flow);
+}
+
+static void evict(struct tcp_flow *f)
+{
+	if (f->state != LINGERING)
+		f->u->counters.tcp_evicted++;
+	f->guest_reset = true;
+	drop(f);
+}
+
+/* Room for one more flow: what is over goes first, then who has waited longest, then who was idle longest. */
+static void make_room(struct unet *u, bool connecting)
+{
+	struct flow_table *t = &u->tcp;
+	static const uint8_t order[] = { LIST_LINGERING, LIST_CONNECTING, LIST_OPEN };
+
+	if (connecting && t->lists[LIST_CONNECTING].count >= u->cfg.limits.tcp_pending)
+		evict((struct tcp_flow *)t->lists[LIST_CONNECTING].oldest);
+	for (unsigned i = 0; i < ARRAY_SIZE(order) && t->count == t->limit; i++)
+		if (t->lists[order[i]].oldest)
+			evict((struct tcp_flow *)t->lists[order[i]].oldest);
+}
+
+/* --- opening towards the host ------------------------------------------------------------------------------------ */
+
+static void saved_packet(const struct tcp_flow *f, struct packet *p)
+{
+	*p = (struct packet){ .src = f->flow.key.guest, .dst = f->flow.key.far, .protocol = PROTO_TCP, .ip_len = IP4_HLEN,
+			      .ttl = f->ip[8] };
+	memcpy(p->ip, f->ip, IP4_HLEN);
+}
+
+/* The SYN to lwIP: with `listen` it opens the flow, else it is refused with RST. */
+static void inject_syn(struct tcp_flow *f, bool listen)
+{
+	struct packet p;
+	struct slice nothing = { NULL, 0, 0, 0 };
+
+	saved_packet(f, &p);
+	f->u->opening = listen ? f : NULL;
+	engine_input(f->u, &p, f->syn, (f->syn[12] >> 4) * 4u, nothing, listen);
+	f->u->opening = NULL;
+}
+
+static void connected(struct tcp_flow *f)
+{
+	struct unet *u = f->u;
+
+	SOCK(u, set, f->fd, SOCK_NODELAY, 1);
+	SOCK(u, set, f->fd, SOCK_KEEPALIVE, 1);
+	f->state = OPENING;
+	if (f->watched)
+		SOCK(u, unwatch, &f->watch);
+	f->watched = false;
+	flow_touch(&u->tcp, &f->flow, LIST_OPEN, unet_now(u));
+	inject_syn(f, true);
+	if (!f->pcb) {
+		f->guest_reset = true;
+		drop(f);
+	}
+}
+
+static void start_connect(struct tcp_flow *f);
+
+/* connect() said no: so do we, in the way that fits. */
+static void refused(struct tcp_flow *f, int error)
+{
+	struct unet *u = f->u;
+	unsigned what = error == ECONNREFUSED ? 0 : icmp_of_errno(error);
+	struct sockaddr_storage next;
+
+	close_socket(f, false);
+	if (ip_place(u, &f->flow.key.far) == PLACE_DNS && dns_resolver(u, f->resolver + 1u, &next)) {
+		f->resolver++;
+		start_connect(f);
+		return;
+	}
+	u->counters.tcp_refused++;
+	if (what) {
+		uint8_t quote[IP4_HLEN + TCP_HLEN_MIN];
+
+		memcpy(quote, f->ip, IP4_HLEN);
+		memcpy(quote + IP4_HLEN, f->syn, TCP_HLEN_MIN);
+		icmp_error_bytes(u, &u->host, &f->flow.key.guest, what, 0, quote, sizeof(quote));
+	} else {
+		inject_syn(f, false);
+	}
+	drop(f);
+}
+
+/* Where a destination of the guest's is on the host; false: nowhere. */
+static bool host_address(struct unet *u, const struct tcp_flow *f, struct sockaddr_storage *to)
+{
+	struct addr far = f->flow.key.far;
+
+	switch (ip_place(u, &far)) {
+	case PLACE_HOST:
+		if (!u->cfg.host_loopback)
+			return false;
+		far = addr_from4((const uint8_t[]){ 127, 0, 0, 1 });
+		break;
+	case PLACE_DNS:
+		return f->flow.key.far_port == 53 && dns_resolver(u, f->resolver, to);
+	case PLACE_OUTSIDE:
+		break;
+	default:
+		return false;
+	}
+	addr_to_sock(&far, f->flow.key.far_port, to);
+	return true;
+}
+
+static void start_connect(struct tcp_flow *f)
+{
+	struct unet *u = f->u;
+	struct sockaddr_storage to;
+	int r;
+
+	if (!host_address(u, f, &to)) {
+		refused(f, ECONNREFUSED);
+		return;
+	}
+	f->fd = SOCK(u, open, to.ss_family, SOCK_STREAM, 0);
+	if (f->fd < 0) {                /* out of descriptors: the guest will try again */
+		f->fd = -1;
+		u->counters.dropped_limit++;
+		drop(f);
+		return;
+	}
+	r = SOCK(u, connect, f->fd, &to);
+	if (r == 0)
+		connected(f);
+	else if (r == -EINPROGRESS)
+		set_watch(f, LOOP_WRITE);
+	else
+		refused(f, -r);
+}
+
+static void open_from_guest(struct unet *u, const struct packet *p, const struct flow_key *key, const uint8_t *syn)
+{
+	struct tcp_flow *f;
+
+	make_room(u, true);
+	f = (struct tcp_flow *)flow_add(&u->tcp, key, LIST_CONNECTING, unet_now(u));
+	f->u = u;
+	f->fd = -1;
+	f->opened_ns = unet_now(u);
+	memcpy(f->ip, p->ip, IP4_HLEN);
+	f->ip[0] = 0x45;
+	memcpy(f->syn, syn, SYN_LEN);
+	unet_arm_expiry(u);
+	start_connect(f);
+}
+
+/* --- opening towards the guest ------------------------------------------------------------------------------------ */
+
+void tcp_from_host(struct unet *u, int fd, const struct addr *src, uint16_t src_port, const struct addr *guest,
+		   uint16_t guest_port)
+{
+	struct flow_key key = { .guest = *guest, .far = *src, .guest_port = guest_port, .far_port = src_port };
+	struct tcp_flow *f;
+	struct tcp_pcb *pcb;
+
+	for (int i = 0; i < 32 && flow_find(&u->tcp, &key); i++) {      /* one client port, two forwards to one place */
+		unet_random(u, &key.far_port, 2);
+		key.far_port |= 0x8000;
+	}
+	make_room(u, false);
+	pcb = flow_find(&u->tcp, &key) ? NULL : tcp_new_ip_type(IPADDR_TYPE_V4);
+	if (!pcb) {
+		SOCK(u, set, fd, SOCK_RESET_ON_CLOSE, 1);
+		SOCK(u, close, fd);
+		return;
+	}
+	f = (struct tcp_flow *)flow_add(&u->tcp, &key, LIST_OPEN, unet_now(u));
+	f->u = u;
+	f->fd = fd;
+	f->state = OPENING;
+	f->forwarded = true;
+	f->opened_ns = unet_now(u);
+	SOCK(u, set, fd, SOCK_NODELAY, 1);
+	hook(f, pcb);
+	if (!engine_connect(u, &key.far, key.far_port, pcb, guest, guest_port, on_connected)) {
+		f->guest_reset = true;
+		drop(f);
+	}
+}
+
+/* --- guest to host ------------------------------------------------------------------------------------------------ */
+
+static void took(struct tcp_flow *f, uint32_t n)
+{
+	f->unannounced += n;
+	while (n && f->pcb && f->state == OPEN) {
+		uint16_t step = (uint16_t)MIN(n, 0xffff);
+
+		tcp_recved(f->pcb, step);
+		n -= step;
+	}
+}
+
+/* Sends; returns bytes taken, 0 if the socket is full, or notes that it is dead. */
+static uint32_t send_some(struct tcp_flow *f, const struct iovec *iov, int n)
+{
+	ssize_t r;
+
+	if (f->fd < 0 || f->host_reset)
+		return 0;
+	r = SOCK(f->u, send, f->fd, iov, n, NULL);
+	if (r >= 0)
+		return (uint32_t)r;
+	if (r != -EAGAIN)
+		f->host_reset = true;
+	return 0;
+}
+
+static void flush_backlog(struct tcp_flow *f)
+{
+	while (f->backlog) {
+		struct iovec iov[2];
+		int n = ring_runs(f->backlog, 0, f->backlog->len, iov);
+		uint32_t want = f->backlog->len, sent = send_some(f, iov, n);
+
+		ring_consume(f->backlog, sent);
+		took(f, sent);
+		if (sent < want)
+			return;
+		ring_put(f->u, &f->backlog);
+	}
+}
+
+static void flush_pieces(struct tcp_flow *f)
+{
+	struct unet *u = f->u;
+	uint32_t i = f->first_piece;
+
+	f->first_piece = f->last_piece = 0;
+	while (i && !f->backlog && !f->host_reset) {
+		struct iovec iov[IOV_BATCH];
+		uint32_t total = 0, sent, left;
+		int n = 0;
+
+		for (uint32_t k = i; k && n < IOV_BATCH; k = u->pieces[k - 1].next) {
+			iov[n++] = (struct iovec){ (void *)u->pieces[k - 1].data, u->pieces[k - 1].len };
+			total += u->pieces[k - 1].len;
+		}
+		left = sent = send_some(f, iov, n);
+		took(f, sent);
+		while (left) {
+			struct rx_piece *piece = &u->pieces[i - 1];
+			uint32_t here = MIN(left, piece->len);
+
+			piece->data += here;
+			piece->len -= here;
+			left -= here;
+			if (!piece->len)
+				i = piece->next;
+		}
+		if (sent < total)
+			break;
+	}
+	for (; i && !f->host_reset; i = u->pieces[i - 1].next) {
+		const struct rx_piece *piece = &u->pieces[i - 1];
+
+		if (!f->backlog)
+			f->backlog = ring_get(u);
+		if (!f->backlog || piece->len > RING_SIZE - f->backlog->len) {
+			/* no memory is left for it, or the guest overran its window */
+			f->host_reset = f->guest_reset = true;
+			u->counters.dropped_limit++;
+			break;
+		}
+		ring_append(f->backlog, piece->data, piece->len);
+	}
+}
+
+void tcp_flush_pieces(struct unet *u)
+{
+	if (!u->piece_count)
+		return;
+	for (struct tcp_flow *f = u->work_first; f; f = f->next_work)
+		if (f->first_piece)
+			flush_pieces(f);
+	u->piece_count = 0;
+}
+
+/* --- host to guest ------------------------------------------------------------------------------------------------ */
+
+static void read_host(struct tcp_flow *f)
+{
+	struct unet *u = f->u;
+	struct iovec iov[2];
+	ssize_t r;
+	int n;
+
+	if (!f->tx)
+		f->tx = ring_get(u);
+	if (!f->tx) {
+		if (!f->is_starved) {
+			f->is_starved = true;
+			f->next_starved = u->starved;
+			u->starved = f;
+		}
+		return;
+	}
+	n = ring_runs(f->tx, f->tx->len, RING_SIZE - f->tx->len, iov);
+	if (!n)
+		return;
+	r = SOCK(u, receive, f->fd, iov, n, NULL);
+	if (r > 0) {
+		f->tx->len += (uint32_t)r;
+		f->bytes_out += (uint64_t)r;
+	} else if (r == 0) {
+		f->host_eof = true;
+	} else if (r != -EAGAIN) {
+		f->host_reset = true;
+	}
+	if (f->tx->len == 0)
+		ring_put(u, &f->tx);
+}
+
+/* Let segments be as long as the far end can cut; pcb->mss may only grow (engine.c, fault 3). */
+static void raise_mss(struct tcp_flow *f)
+{
+	if ((port_far_accepts(&f->u->port) & PORT_TSO4) && f->pcb->mss == f->guest_mss && f->guest_mss)
+		f->pcb->mss = (uint16_t)(SEGMENT_MAX / f->guest_mss * f->guest_mss);
+}
+
+static bool write_run(struct tcp_flow *f, uint32_t len, bool more)
+{
+	struct iovec iov[2];
+	int n = ring_runs(f->tx, f->given, len, iov);
+
+	for (int i = 0; i < n; i++) {
+		if (tcp_write(f->pcb, iov[i].iov_base, (u16_t)iov[i].iov_len,
+			      more || i + 1 < n ? TCP_WRITE_FLAG_MORE : 0) != ERR_OK)
+			return false;
+		f->given += (uint32_t)iov[i].iov_len;
+	}
+	return true;
+}
+
+/* Gives lwIP as much as the guest's window takes now; true if there is something for tcp_output(). */
+static bool push(struct tcp_flow *f)
+{
+	struct tcp_pcb *pcb = f->pcb;
+	bool wrote = false;
+
+	if (f->state != OPEN || !pcb)
+		return false;
+	raise_mss(f);
+	while (f->tx && f->given < f->tx->len) {
+		uint32_t waiting = f->tx->len - f->given, flight = pcb->snd_lbb - pcb->lastack;
+		uint32_t window = MIN(pcb->snd_wnd, pcb->cwnd), room = window > flight ? window - flight : 0;
+		uint32_t len = MIN(MIN(waiting, pcb->mss), MIN(pcb->snd_buf, SEGMENT_MAX));
+
+		if (len > room) {
+			if (room >= f->guest_mss)
+				len = room - room % f->guest_mss;
+			else if (flight == 0)
+				len = MIN(len, f->guest_mss);   /* lwIP's persist timer looks after it */
+			else
+				break;
+		}
+		if (!len || !write_run(f, len, len < waiting))
+			break;
+		wrote = true;
+	}
+	/* after the guest's FIN, ours puts lwIP into LAST_ACK, where it waits for little: so all data goes first */
+	if (f->host_eof && !f->fin_sent && (f->tx ? f->given == f->tx->len && !f->guest_fin : true)) {
+		f->fin_sent = tcp_shutdown(pcb, 0, 1) == ERR_OK;
+		wrote = true;
+	}
+	return wrote;
+}
+
+/* --- work --------------------------------------------------------------------------------------------------------- */
+
+static void update_watch(struct tcp_flow *f)
+{
+	unsigned events = 0;
+
+	if (f->state != OPEN)
+		return;
+	if (!f->host_eof && !f->is_starved && !f->is_blocked && (!f->tx || RING_SIZE - f->tx->len >= READ_ROOM))
+		events |= LOOP_READ;
+	if (f->backlog)
+		events |= LOOP_WRITE;
+	set_watch(f, events);
+}
+
+static void linger(struct tcp_flow *f)
+{
+	close_socket(f, false);
+	tcp_recv(f->pcb, NULL);
+	tcp_sent(f->pcb, NULL);
+	tcp_err(f->pcb, NULL);
+	f->state = LINGERING;
+	flow_touch(&f->u->tcp, &f->flow, LIST_LINGERING, unet_now(f->u));
+	unet_arm_expiry(f->u);
+}
+
+/* An ACK is due.  lwIP would keep the window's edge until it can move by pcb->mss, which is a virtual one. */
+static void announce(struct tcp_flow *f)
+{
+	struct tcp_pcb *pcb = f->pcb;
+	uint32_t edge = pcb->rcv_nxt + pcb->rcv_wnd;
+
+	if (TCP_SEQ_GEQ(edge, pcb->rcv_ann_right_edge + f->guest_mss))
+		pcb->rcv_ann_wnd = pcb->rcv_wnd;
+	tcp_set_flags(pcb, TF_ACK_NOW);
+	f->ack_wanted = false;
+	f->unannounced = 0;
+}
+
+static void work_on(struct tcp_flow *f)
+{
+	struct unet *u = f->u;
+	bool output;
+
+	if (f->first_piece)
+		flush_pieces(f);
+	if (f->host_reset || (!f->pcb && f->state != CONNECTING && (f->guest_reset || !f->backlog))) {
+		drop(f);
+		return;
+	}
+	if (f->state != OPEN)
+		return;
+	if (!f->pcb) {                  /* the guest is through, but not all that it said is with the host yet */
+		update_watch(f);
+		return;
+	}
+	if (!f->opened) {
+		f->opened = true;
+		f->pcb->cwnd = f->pcb->ssthresh = TCP_SND_BUF;  /* the virtual wire loses nothing */
+	}
+	flow_touch(&u->tcp, &f->flow, LIST_OPEN, unet_now(u));
+	if (f->guest_fin && !f->shut && !f->backlog) {
+		SOCK(u, shutdown, f->fd);
+		f->shut = true;
+	}
+	output = push(f) || f->kick;
+	f->kick = false;
+	if (f->ack_wanted || f->unannounced >= TCP_WND_MAX(f->pcb) / 4) {
+		announce(f);
+		output = true;
+	}
+	if (output)
+		tcp_output(f->pcb);
+	if (f->guest_fin && f->shut && f->host_eof && f->fin_sent && !f->tx)
+		linger(f);
+	else
+		update_watch(f);
+}
+
+void tcp_work(struct unet *u)
+{
+	while (u->work_first) {
+		struct tcp_flow *f = u->work_first;
+
+		u->work_first = f->next_work;
+		if (!u->work_first)
+			u->work_last = NULL;
+		f->in_work = false;
+		work_on(f);
+	}
+	u->piece_count = 0;
+	trim_rings(u);
+	engine_arm();
+}
+
+static void host_ready(void *owner, unsigned events)
+{
+	struct tcp_flow *f = owner;
+	struct unet *u = f->u;
+	int error;
+
+	unet_enter(u);
+	if (f->state == CONNECTING) {
+		error = SOCK(u, error, f->fd);
+		if (error)
+			refused(f, -error);
+		else if (events & (LOOP_WRITE | LOOP_HUP))
+			connected(f);
+	} else {
+		if (events & LOOP_HUP) {
+			f->hung_up = true;
+			error = SOCK(u, error, f->fd);
+			if (error)
+				f->host_reset = true;
+		}
+		if ((events & LOOP_WRITE) && !f->host_reset)
+			flush_backlog(f);
+		if ((events & LOOP_READ) && !f->host_reset && !f->host_eof)
+			read_host(f);
+		queue_work(f);
+	}
+	unet_leave(u);
+}
+
+/* --- from the guest ----------------------------------------------------------------------------------------------- */
+
+/* The options that lwIP sees (engine.c, faults 1 and 3).  Returns the header's length. */
+static unsigned rewrite_options(uint8_t *h, const uint8_t *options, unsigned len, bool syn)
+{
+	struct cursor c = cursor_of(options, len);
+	unsigned mss = 0, n = TCP_HLEN_MIN;
+	int scale = -1;
+
+	while (syn && cursor_left(&c)) {
+		uint8_t kind = cursor_u8(&c), size;
+		const uint8_t *v;
+
+		if (kind == OPT_END)
+			break;
+		if (kind == OPT_NOP)
+			continue;
+		size = cursor_u8(&c);
+		v = size >= 2 ? cursor_take(&c, size - 2u) : NULL;
+		if (!v)
+			break;
+		if (kind == OPT_MSS && size == 4)
+			mss = be16(v);
+		else if (kind == OPT_WS && size == 3)
+			scale = MIN(v[0], WS_MAX);
+	}
+	if (syn) {
+		h[n++] = OPT_MSS;
+		h[n++] = 4;
+		put_be16(h + n, (uint16_t)(mss ? MAX(mss, MSS_MIN) : MSS_DEFAULT));
+		n += 2;
+		h[n++] = OPT_NOP;
+		h[n++] = scale < 0 ? OPT_NOP : OPT_WS;
+		h[n++] = scale < 0 ? OPT_NOP : 3;
+		h[n++] = scale < 0 ? OPT_NOP : (uint8_t)scale;
+	}
+	h[12] = (uint8_t)(n / 4 << 4);
+	return n;
+}
+
+/* A SYN: true if it has been dealt with. */
+static bool syn_input(struct unet *u, const struct packet *p, const struct flow_key *key, struct tcp_flow *f,
+		      const uint8_t *h)
+{
+	if (f && f->state == CONNECTING) {
+		if (be32(f->syn + 4) != be32(h + 4))
+			memcpy(f->syn, h, SYN_LEN);     /* the guest started over */
+		return true;
+	}
+	if (f && (f->state == LINGERING || (f->pcb && f->pcb->state == TIME_WAIT))) {
+		f->guest_reset = false;
+		drop(f);                /* the tuple is used anew (RFC 9293 3.10.7.4 lets TIME_WAIT end so) */
+		f = NULL;
+	}
+	if (f || u->cfg.restricted)
+		return false;
+	open_from_guest(u, p, key, h);
+	return true;
+}
+
+void tcp_guest_input(struct unet *u, struct packet *p)
+{
+	struct flow_key key = { .guest = p->src, .far = p->dst };
+	uint8_t h[TCP_HLEN_MAX], options[TCP_HLEN_MAX - TCP_HLEN_MIN];
+	unsigned header, n;
+	struct tcp_flow *f;
+	struct slice payload;
+
+	if (slice_copy(p->body, 0, h, TCP_HLEN_MIN) < TCP_HLEN_MIN)
+		goto malformed;
+	header = (h[12] >> 4) * 4u;
+	if (header < TCP_HLEN_MIN || header > p->body.len || be16(h) == 0 || be16(h + 2) == 0 ||
+	    (p->gso != GSO_NONE && p->gso != GSO_TCPV4))
+		goto malformed;
+	slice_copy(p->body, TCP_HLEN_MIN, options, header - TCP_HLEN_MIN);
+	if (!p->csum_ok && checksum_fold(slice_sum(p->body, checksum_pseudo(p->ip + 12, p->ip + 16, 4, PROTO_TCP,
+									    p->body.len))) != 0xffff)
+		goto malformed;
+	n = rewrite_options(h, options, header - TCP_HLEN_MIN, h[13] & FLAG_SYN);
+	key.guest_port = be16(h);
+	key.far_port = be16(h + 2);
+	f = (struct tcp_flow *)flow_find(&u->tcp, &key);
+	if ((h[13] & (FLAG_SYN | FLAG_ACK | FLAG_RST | FLAG_FIN)) == FLAG_SYN && syn_input(u, p, &key, f, h))
+		return;
+	f = (struct tcp_flow *)flow_find(&u->tcp, &key);
+	if (f && f->state == CONNECTING) {
+		if (h[13] & FLAG_RST) {         /* changed its mind */
+			f->guest_reset = true;
+			drop(f);
+		}
+		return;
+	}
+	payload = slice_from(p->body, header);
+	if (h[13] & FLAG_SYN)
+		payload.len = 0;        /* data with a SYN (RFC 7413) comes again */
+	if (u->piece_count > PIECES - FRAME_IOV_MAX)
+		tcp_flush_pieces(u);
+	engine_input(u, p, h, n, payload, false);
+	return;
+malformed:
+	u->counters.dropped_malformed++;
+}
+
+/* --- tables ------------------------------------------------------------------------------------------------------- */
+
+uint16_t tcp_segment_size(struct unet *u, const struct flow_key *k)
+{
+	struct tcp_flow *f = (struct tcp_flow *)flow_find(&u->tcp, k);
+
+	return f ? f->guest_mss : MSS_DEFAULT;
+}
+
+void tcp_expire(struct unet *u, uint64_t now)
+{
+	struct flow *f;
+
+	while ((f = flow_expired(&u->tcp, now)))
+		drop((struct tcp_flow *)f);
+}
+
+bool tcp_flows_init(struct unet *u)
+{
+	if (!flow_table_init(&u->tcp, u->cfg.limits.tcp_flows, sizeof(struct tcp_flow), (const uint8_t *)u->secret))
+		return false;
+	u->pieces = calloc(PIECES, sizeof(*u->pieces));
+	u->ring_limit = RINGS_MAX;
+	u->tcp.lists[LIST_CONNECTING].idle_ns = S(130);
+	u->tcp.lists[LIST_LINGERING].idle_ns = S(60);
+	return u->pieces != NULL;
+}
+
+void tcp_flows_free(struct unet *u)
+{
+	struct flow *f = NULL;
+
+	while (u->tcp.objects && (f = flow_next(&u->tcp, f))) {
+		((struct tcp_flow *)f)->guest_reset = true;
+		drop((struct tcp_flow *)f);
+	}
+	flow_table_free(&u->tcp);
+	free(u->pieces);
+	netif_free_queue(u);
+	for (struct ring *r = u->free_rings, *next; r; r = next) {
+		next = r->next;
+		free(r);
+	}
+	u->free_rings = NULL;
+}
+
+static const char *state_name(const struct tcp_flow *f)
+{
+	static const char *const names[] = { "CLOSED", "LISTEN", "SYN_SENT", "SYN_RCVD", "ESTABLISHED", "FIN_WAIT_1",
+					     "FIN_WAIT_2", "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT" };
+
+	return f->pcb ? names[f->pcb->state] : f->state == CONNECTING ? "SYN_SENT" : "CLOSED";
+}
+
+void tcp_print(struct unet *u, void (*out)(void *to, const char *line), void *to)
+{
+	for (struct flow *f = flow_next(&u->tcp, NULL); f; f = flow_next(&u->tcp, f)) {
+		struct tcp_flow *t = (struct tcp_flow *)f;
+		char label[32];
+
+		snprintf(label, sizeof(label), "  TCP[%s]", state_name(t));
+		print_row(out, to, label, t->fd, t->forwarded ? &f->key.far : &f->key.guest,
+			  t->forwarded ? f->key.far_port : f->key.guest_port,
+			  t->forwarded ? &f->key.guest : &f->key.far,
+			  t->forwarded ? f->key.guest_port : f->key.far_port,
+			  t->backlog ? t->backlog->len : 0, t->tx ? t->tx->len : 0);
+	}
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * UDP (RFC 768) as a NAT does it (RFC 4787): one host socket per address and port of the guest, whatever the
+ * destination (endpoint-independent mapping), open to answers from anyone.  The sender of each datagram decides the
+ * source that the guest sees, so two destinations never get mixed up.
+ *
+ * Idle times: 300 s once answered, 30 s before that, 10 s towards port 53.  A full table, or a process out of
+ * descriptors, costs the mapping that was idle longest.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/checksum.h"
+#include "lwip/pbuf.h"
+#include "unet/stack.h"
+
+enum {
+	LIST_ANSWERED = 0, LIST_ASKED = 1, LIST_DNS = 2,
+	BURST = 32,                     /* datagrams read per wake-up of one socket */
+	DNS_PORT = 53,
+};
+
+struct udp_flow {
+	struct flow flow;
+	struct unet *u;
+	int fd;
+	uint8_t ttl;
+	struct loop_fd watch;
+	struct addr last_to;            /* for info usernet */
+	uint16_t last_port;
+};
+
+/* --- to the guest ----------------------------------------------------------------------------------------------- */
+
+static void send_pbuf(struct unet *u, const struct addr *src, uint16_t src_port, const struct addr *dst,
+		      uint16_t dst_port, struct pbuf *p)
+{
+	struct facts facts = { .needs_csum = true, .csum_start = IP4_HLEN, .csum_offset = 6, .hdr_len = IP4_HLEN + UDP_HLEN };
+	uint8_t *h = p->payload;
+
+	put_be16(h, src_port);
+	put_be16(h + 2, dst_port);
+	put_be16(h + 4, p->tot_len);
+	put_be16(h + 6, checksum_fold(checksum_pseudo(src->b + 12, dst->b + 12, 4, PROTO_UDP, p->tot_len)));
+	ip_send(u, src, dst, PROTO_UDP, TTL_DEFAULT, p, &facts);
+}
+
+void udp_send(struct unet *u, const struct addr *src, uint16_t src_port, const struct addr *dst, uint16_t dst_port,
+	      const void *data, uint32_t len)
+{
+	struct pbuf *p = ip_alloc(UDP_HLEN + len);
+
+	if (!p)
+		return;
+	memcpy((uint8_t *)p->payload + UDP_HLEN, data, len);
+	send_pbuf(u, src, src_port, dst, dst_port, p);
+}
+
+/* Tells the guest of an ICMP error that a datagram of its own met; the quote is put together again from what is known. */
+void udp_icmp_from_error(struct unet *u, const struct sock_error *e, const struct addr *guest, uint16_t guest_port)
+{
+	unsigned what = e->icmp == 4 ? (unsigned)(e->type << 8 | e->code) : icmp_of_errno(e->error);
+	uint8_t quote[IP4_HLEN + UDP_HLEN + sizeof(e->data)], *h = quote + IP4_HLEN;
+	struct addr to, from = u->host;
+	uint16_t port, ignored;
+	uint32_t n = MIN(e->len, sizeof(e->data));
+
+	if (!what || !addr_from_sock(&e->to, &to, &port) || !addr_is4(&to))
+		return;
+	if (e->icmp && (!addr_from_sock(&e->offender, &from, &ignored) || !addr_is4(&from)))
+		return;
+	to = fwd_shown_source(u, &to);
+	from = fwd_shown_source(u, &from);
+	ip4_header(u, quote, guest, &to, PROTO_UDP, 1, (uint16_t)(UDP_HLEN + n), 0);
+	put_be16(h, guest_port);
+	put_be16(h + 2, port);
+	put_be16(h + 4, (uint16_t)(UDP_HLEN + n));
+	put_be16(h + 6, 0);
+	memcpy(h + UDP_HLEN, e->data, n);
+	icmp_error_bytes(u, &from, guest, what, e->info, quote, IP4_HLEN + UDP_HLEN + n);
+}
+
+/* The port is full: leave what comes in the socket's own queue until udp_resume(). */
+void udp_pause(struct unet *u, struct loop_fd *watch)
+{
+	SOCK(u, rewatch, watch, 0);
+	u->udp_paused = true;
+}
+
+/* Reads what a socket has for one guest endpoint.  Returns how many datagrams came. */
+static int relay(struct unet *u, int fd, struct loop_fd *watch, const struct addr *guest, uint16_t guest_port,
+		 unsigned events, struct forward *forward)
+{
+	int got = 0;
+
+	if (events & LOOP_HUP) {
+		struct sock_error e;
+
+		for (int i = 0; i < BURST && SOCK(u, errors, fd, &e) == 0; i++)
+			udp_icmp_from_error(u, &e, guest, guest_port);
+	}
+	for (int i = 0; i < BURST && netif_room(u); i++) {
+		struct sockaddr_storage from;
+		struct iovec iov = { u->datagram, 65536 };
+		ssize_t n = SOCK(u, receive, fd, &iov, 1, &from);
+		struct addr src;
+		uint16_t port;
+
+		if (n < 0) {
+			if (n == -EAGAIN)
+				break;
+			continue;               /* an error of an earlier send: the queue told it */
+		}
+		if (n > 65535 - IP4_HLEN - UDP_HLEN || !addr_from_sock(&from, &src, &port) || !addr_is4(&src) || port == 0)
+			continue;
+		src = fwd_shown_source(u, &src);
+		if (forward)
+			fwd_remember_peer(forward, &src, port);
+		udp_send(u, &src, port, guest, guest_port, u->datagram, (uint32_t)n);
+		got++;
+	}
+	if (!netif_room(u))
+		udp_pause(u, watch);
+	return got;
+}
+
+/* --- mappings --------------------------------------------------------------------------------------------------- */
+
+static void close_flow(struct udp_flow *f)
+{
+	struct unet *u = f->u;
+
+	SOCK(u, unwatch, &f->watch);
+	SOCK(u, close, f->fd);
+	flow_remove(&u->udp, &f->flow);
+}
+
+static struct udp_flow *longest_idle(const struct unet *u)
+{
+	static const uint8_t order[] = { LIST_DNS, LIST_ASKED, LIST_ANSWERED };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(order); i++)
+		if (u->udp.lists[order[i]].oldest)
+			return (struct udp_flow *)u->udp.lists[order[i]].oldest;
+	return NULL;
+}
+
+static void evict(struct unet *u)
+{
+	struct udp_flow *f = longest_idle(u);
+
+	if (f) {
+		close_flow(f);
+		u->counters.udp_evicted++;
+	}
+}
+
+static void readable(void *owner, unsigned events)
+{
+	struct udp_flow *f = owner;
+	struct unet *u = f->u;
+
+	unet_enter(u);
+	if (relay(u, f->fd, &f->watch, &f->flow.key.guest, f->flow.key.guest_port, events, NULL) > 0)
+		flow_touch(&u->udp, &f->flow, f->flow.list == LIST_DNS ? LIST_DNS : LIST_ANSWERED, unet_now(u));
+	unet_leave(u);
+}
+
+static struct udp_flow *open_flow(struct unet *u, const struct flow_key *key, unsigned list)
+{
+	struct udp_flow *f;
+	int fd = SOCK(u, open, AF_INET, SOCK_DGRAM, 0);
+
+	if (fd == -EMFILE || fd == -ENFILE) {
+		evict(u);
+		fd = SOCK(u, open, AF_INET, SOCK_DGRAM, 0);
+	}
+	if (fd < 0) {
+		u->counters.dropped_limit++;
+		return NULL;
+	}
+	if (u->udp.count == u->udp.limit)
+		evict(u);
+	f = (struct udp_flow *)flow_add(&u->udp, key, list, unet_now(u));
+	f->u = u;
+	f->fd = fd;
+	SOCK(u, set, fd, SOCK_ERROR_QUEUE, 1);
+	if (SOCK(u, watch, fd, &f->watch, LOOP_READ, readable, f) < 0) {
+		close_flow(f);
+		return NULL;
+	}
+	u->counters.udp_opened++;
+	unet_arm_expiry(u);
+	return f;
+}
+
+/* --- from the guest --------------------------------------------------------------------------------------------- */
+
+/* One datagram, or a run of equal ones (GSO_UDP_L4). */
+static ssize_t send_to_host(struct unet *u, int fd, struct slice data, uint32_t each, const struct sockaddr_storage *to)
+{
+	struct iovec iov[FRAME_IOV_MAX];
+	ssize_t r = 0;
+
+	do {
+		struct slice one = slice_cut(data, each ? each : data.len);
+		int n = slice_iov(one, iov, FRAME_IOV_MAX);
+
+		if (n < 0)
+			return -EMSGSIZE;
+		r = SOCK(u, send, fd, iov, n, to);
+		if (r == -ECONNREFUSED || r == -EHOSTUNREACH || r == -ENETUNREACH)
+			r = SOCK(u, send, fd, iov, n, to);      /* that was an earlier datagram's error */
+		data = slice_from(data, one.len);
+	} while (each && data.len && r >= 0);
+	return r;
+}
+
+static void to_outside(struct unet *u, struct packet *p, uint16_t src_port, uint16_t dst_port, struct slice data)
+{
+	struct flow_key key = { .guest = p->src, .guest_port = src_port };
+	struct addr dst = p->dst;
+	struct sockaddr_storage to;
+	struct udp_flow *f;
+	struct forward *fwd;
+	ssize_t r;
+	int fd;
+
+	if (addr_equal(&dst, &u->host)) {
+		if (!u->cfg.host_loopback) {
+			icmp_error(u, p, ICMP_UNREACH_PORT);
+			return;
+		}
+		dst = addr_from4((const uint8_t[]){ 127, 0, 0, 1 });
+	}
+	addr_to_sock(&dst, dst_port, &to);
+	fwd = fwd_find_udp(u, &p->src, src_port, dst.b[12] == 127);
+	if (fwd) {
+		fd = fwd->fd;
+	} else {
+		unsigned list = dst_port == DNS_PORT ? LIST_DNS : LIST_ASKED;
+
+		f = (struct udp_flow *)flow_find(&u->udp, &key);
+		if (!f)
+			f = open_flow(u, &key, list);
+		if (!f)
+			return;
+		flow_touch(&u->udp, &f->flow, f->flow.list == LIST_ANSWERED ? LIST_ANSWERED : list, unet_now(u));
+		f->last_to = p->dst;
+		f->last_port = dst_port;
+		if (f->ttl != p->ttl - 1 && p->ttl > 1 && SOCK(u, set, f->fd, SOCK_TTL, p->ttl - 1) == 0)
+			f->ttl = (uint8_t)(p->ttl - 1);
+		fd = f->fd;
+	}
+	r = send_to_host(u, fd, data, p->gso == GSO_UDP_L4 ? p->gso_size : 0, &to);
+	if (r < 0 && r != -EAGAIN && icmp_of_errno((int)-r))
+		icmp_error(u, p, icmp_of_errno((int)-r));
+}
+
+void udp_guest_input(struct unet *u, struct packet *p)
+{
+	enum place place = ip_place(u, &p->dst);
+	uint16_t src_port, dst_port, len;
+	uint8_t h[UDP_HLEN];
+	struct slice data;
+
+	if (slice_copy(p->body, 0, h, UDP_HLEN) < UDP_HLEN)
+		goto malformed;
+	src_port = be16(h);
+	dst_port = be16(h + 2);
+	len = be16(h + 4);
+	if (p->gso == GSO_UDP || p->gso == GSO_UDP_L4)
+		len = (uint16_t)MIN(p->body.len, 65535);        /* the length of the whole, whatever the field says */
+	if (len < UDP_HLEN || len > p->body.len || src_port == 0 || dst_port == 0 ||
+	    (p->gso != GSO_NONE && p->gso != GSO_UDP && p->gso != GSO_UDP_L4))
+		goto malformed;
+	if (!p->csum_ok && be16(h + 6) != 0 &&
+	    checksum_fold(slice_sum(slice_cut(p->body, len),
+				    checksum_pseudo(p->ip + 12, p->ip + 16, 4, PROTO_UDP, len))) != 0xffff)
+		goto malformed;
+	data = slice_from(slice_cut(p->body, len), UDP_HLEN);
+	if (svc_udp(u, p, src_port, dst_port, data))
+		return;
+	if (place == PLACE_BROADCAST || addr_v4(&p->src) == 0) {        /* never leaks to the host's network */
+		u->counters.dropped_destination++;
+		return;
+	}
+	if (u->cfg.restricted) {
+		/* but answers to those who came by a forward pass */
+		struct forward *f = fwd_find_udp(u, &p->src, src_port, addr_equal(&p->dst, &u->host));
+
+		if (place == PLACE_DNS || !f || !fwd_knows_peer(f, &p->dst, dst_port)) {
+			u->counters.dropped_restricted++;
+			return;
+		}
+	} else if (place == PLACE_DNS) {
+		icmp_error(u, p, ICMP_UNREACH_PORT);
+		return;
+	}
+	to_outside(u, p, src_port, dst_port, data);
+	return;
+malformed:
+	u->counters.dropped_malformed++;
+}
+
+/* --- forwards, expiry, pauses ----------------------------------------------------------------------------------- */
+
+void udp_forward_readable(struct forward *f, unsigned events)
+{
+	unet_enter(f->u);
+	if (relay(f->u, f->fd, &f->watch, &f->guest, f->guest_port, events, f) > 0)
+		f->used_ns = unet_now(f->u);
+	unet_leave(f->u);
+}
+
+void udp_resume(struct unet *u)
+{
+	if (!u->udp_paused)
+		return;
+	u->udp_paused = false;
+	for (struct flow *f = flow_next(&u->udp, NULL); f; f = flow_next(&u->udp, f))
+		SOCK(u, rewatch, &((struct udp_flow *)f)->watch, LOOP_READ);
+	icmp_resume(u);
+	for (unsigned i = 0; i < FORWARDS; i++)
+		if (u->forwards[i].used && u->forwards[i].udp)
+			SOCK(u, rewatch, &u->forwards[i].watch, LOOP_READ);
+}
+
+void udp_expire(struct unet *u, uint64_t now)
+{
+	struct flow *f;
+
+	while ((f = flow_expired(&u->udp, now)))
+		close_flow((struct udp_flow *)f);
+}
+
+bool udp_init(struct unet *u)
+{
+	if (!flow_table_init(&u->udp, u->cfg.limits.udp_flows, sizeof(struct udp_flow), (const uint8_t *)u->secret))
+		return false;
+	u->udp.lists[LIST_ANSWERED].idle_ns = S(300);
+	u->udp.lists[LIST_ASKED].idle_ns = S(30);
+	u->udp.lists[LIST_DNS].idle_ns = S(10);
+	return true;
+}
+
+void udp_free(struct unet *u)
+{
+	struct flow *f = NULL;
+
+	while (u->udp.objects && (f = flow_next(&u->udp, f)))
+		close_flow((struct udp_flow *)f);
+	flow_table_free(&u->udp);
+}
+
+void udp_print(struct unet *u, void (*out)(void *to, const char *line), void *to)
+{
+	for (struct flow *f = flow_next(&u->udp, NULL); f; f = flow_next(&u->udp, f)) {
+		struct udp_flow *d = (struct udp_flow *)f;
+		uint64_t left = u->udp.lists[f->list].idle_ns - (unet_now(u) - f->used_ns);
+		char label[24];
+
+		snprintf(label, sizeof(label), "  UDP[%u sec]", (unsigned)(left / S(1)));
+		print_row(out, to, label, d->fd, &f->key.guest, f->key.guest_port, &d->last_to, d->last_port, 0, 0);
+	}
+}
