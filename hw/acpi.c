@@ -259,7 +259,6 @@ static void root_bridge(struct aml *a, const struct acpi_config *c)
 	high = (high + ((uint64_t)1 << 30) - 1) >> 30 << 30;
 	aml_device(a, "PCI0");
 	hid(a, "PNP0A03");
-	named_int(a, "_ADR", 0);
 	named_int(a, "_UID", 0);
 	aml_name(a, "_CRS");
 	aml_resources(a);

@@ -141,7 +141,7 @@ static void arm(struct i8254 *s)
 	s->s.deadline = CLOCK_NEVER;
 	if (s->s.next_edge != UINT64_MAX && !s->s.disconnected)
 		s->s.deadline = tick_to_ns(s->s.next_edge);
-	/* a guest's 1 us timer, or a host that was away: never ask to be called without a pause */
+	/* ticks that are made up for come one by one, with a pause for the guest between them */
 	if (s->s.deadline <= now)
 		s->s.deadline = now + PERIOD_MIN_NS;
 	timer_set(&s->timer, s->s.deadline);
@@ -165,8 +165,8 @@ static void fire(void *owner)
 	if (periodic(c) && now - last > (uint64_t)LATE_PERIODS_MAX * c->count)
 		last = now;
 	s->s.next_edge = next_rise(c, last);
-	if (s->s.next_edge != UINT64_MAX && c->count < (uint64_t)PERIOD_MIN_NS * HZ / S(1) && s->s.next_edge < now)
-		s->s.next_edge = next_rise(c, now);
+	if (periodic(c) && c->count < (uint64_t)PERIOD_MIN_NS * HZ / S(1))
+		s->s.next_edge = next_rise(c, now + (uint64_t)PERIOD_MIN_NS * HZ / S(1));
 	arm(s);
 }
 
