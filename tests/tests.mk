@@ -67,7 +67,7 @@ guest: $(O)/tenbox ## real guests on the real program (W="words of test names")
 	$(Q)tools/build-guest amd64
 	$(Q)tools/build-guest i386
 	$(Q)tools/build-images
-	$(Q)cd tests/guest && TENBOX=$(abspath $(O)/tenbox) python3 test_boot.py $(W)
+	$(Q)cd tests/guest && TENBOX=$(abspath $(O)/tenbox) python3 run.py $(W)
 
 bench: $(O)/tenbox $(bench_bin) ## figures, side by side with a peer where it is installed (B=name for one)
 	$(Q)tools/build-guest amd64

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+"""Runs all guest tests, or those whose names hold one of the words given."""
+import sys
+
+import test_errors  # noqa: F401  the order of import is the order of the tests
+import test_boot  # noqa: F401
+from tenbox import CASES, run
+
+sys.exit(run(CASES, sys.argv[1:]))
