@@ -35,6 +35,7 @@ struct cpu_ops {
 	void (*mark_code)(void *owner, uint64_t gpa, bool code);
 	int (*int_ack)(void *owner);                    /* INTA cycle to the 8259s: the vector; -1: line already dropped */
 	uint64_t (*now)(void *owner);                   /* virtual ns, the machine's clock; TSC and APIC timer follow it */
+	uint64_t (*wall)(void *owner);                  /* ns since 1970 at virtual time 0, for the KVM wall clock; NULL: not known */
 	/* c's APIC timer expires at this time (CLOCK_NEVER: disarmed): call cpu_kick(c) then. */
 	void (*deadline)(void *owner, struct cpu *c, uint64_t ns);
 	/* c has something pending and may be asleep in the owner's halt wait.  Called from any thread. */

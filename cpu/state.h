@@ -16,6 +16,8 @@
 
 #include "cpu/cpu.h"
 #include "cpu/insn.h"
+#include "cpu/lapic.h"
+#include "cpu/model.h"
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
 
@@ -75,7 +77,8 @@ enum {
 	KEY_STACK32 = 1 << 2,           /* SS.B */
 	KEY_FLAT = 1 << 3,              /* CS, SS, DS, ES need neither base nor check (always so in 64-bit mode) */
 	KEY_USER = 1 << 4,              /* CPL 3 */
-	KEY_BITS = 5,
+	KEY_FS = 1 << 5, KEY_GS = 1 << 6, /* these too need only their base added */
+	KEY_BITS = 7,
 };
 
 /*
@@ -85,14 +88,15 @@ enum {
 struct tlb_entry {
 	uint64_t read, write;
 	uint8_t *host;
-	uint64_t gpa;                   /* of the page; low bits: TLB_GLOBAL, TLB_LARGE */
+	uint64_t gpa;                   /* of the page; low bits: TLB_GLOBAL, TLB_LARGE, TLB_MAY_WRITE, TLB_RAM */
 };
-enum { TLB_BITS = 10, TLB_SIZE = 1 << TLB_BITS, TLB_GLOBAL = 1, TLB_LARGE = 2 };
+enum { TLB_BITS = 10, TLB_SIZE = 1 << TLB_BITS, TLB_GLOBAL = 1, TLB_LARGE = 2, TLB_MAY_WRITE = 4, TLB_RAM = 8 };
 enum { TLB_KERNEL, TLB_USER, TLB_SMAP /* kernel, user pages refused */, TLB_NEVER /* every access is slow */, TLB_COUNT };
 struct tlb {
 	struct tlb_entry e[TLB_SIZE];
 	uint16_t used[256];             /* slots filled since the last flush, while `uses` fits */
 	unsigned uses;
+	bool large[2];                  /* a page over 4 KB was filled in, by the top bit of the address */
 };
 /* A tag that no address which selects this slot can match: its page number selects another slot. */
 static inline uint64_t tlb_never(unsigned slot)
@@ -103,16 +107,14 @@ static inline uint64_t tlb_never(unsigned slot)
 enum {                                  /* bits of cpu.events, see cpu_event() */
 	EV_KICK = 1 << 0,               /* cpu_kick: cpu_run returns */
 	EV_WORK = 1 << 1,               /* other processors or DMA left work: flushes, code to drop */
-	EV_INTR = 1 << 2,               /* the APIC or the 8259 may have an interrupt: look */
-	EV_NMI = 1 << 3, EV_INIT = 1 << 4, EV_SIPI = 1 << 5, EV_SMI = 1 << 6,
+	EV_APIC = 1 << 2,               /* lapic_pending() may have changed, or its timer be due */
 };
 
 enum run_state { RUN_RUNNING, RUN_HALTED, RUN_WAIT_SIPI, RUN_SHUTDOWN };
 
-struct lapic;
-struct cpu_model;
 struct block;
 struct uop;
+struct generic;
 struct code_cache;
 
 /* The MSRs that are only stored; those with an effect of their own are fields of struct cpu_state. */
@@ -153,7 +155,6 @@ struct cpu_state {
 	int64_t tsc_offset;             /* guest TSC = scaled clock + offset */
 	uint64_t tsc_adjust;
 	struct msr_state msr;
-	uint8_t sipi_vector;
 	uint64_t rng;                   /* RDRAND under icount */
 	struct fpu_area fpu;
 };
@@ -162,11 +163,12 @@ struct cpus {
 	struct cpus_config config;
 	const struct cpu_ops *ops;
 	void *owner;
-	const struct cpu_model *model;
+	struct cpu_model model;
+	struct lapic_bus apic_bus;
+	atomic_flag code_lock;          /* of the next three tables' removals */
 	struct cpu *cpu[8];
 	unsigned count;
 	uint64_t a20_mask;              /* of physical addresses */
-	atomic_bool intr;               /* the 8259's INTR pin */
 	atomic_flag lock_prefix;        /* held by locked accesses that no host instruction can do */
 	/*
 	 * Per page of RAM (index: page number, modulo CODE_PAGES), a bit per processor: it has decoded code from the page; it
@@ -177,8 +179,17 @@ struct cpus {
 };
 enum { CODE_PAGES = 1 << 24 };
 
+enum { JUMPS = 2048 };
+struct jump {                           /* from linear RIP to block */
+	uint64_t linear;
+	struct block *block;
+	uint32_t tag;                   /* cpu.jump_tag when it was entered */
+};
+
 struct cpu_work {                       /* code to drop, posted by others */
 	atomic_flag lock;
+	atomic_uint done;               /* ticket of the last work done */
+	uint32_t posted;
 	unsigned count;
 	bool all_code, all_tlb;
 	struct { uint64_t gpa; uint32_t len; bool untag; } item[32];
@@ -189,11 +200,16 @@ struct cpu {
 	struct tlb_entry *tlb;          /* of the current privilege */
 	uint64_t addr_mask;             /* of linear addresses in flat code: 32 or 64 bits */
 	uint64_t flat_base[8];          /* by SEG_*: bases that flat code adds; ES CS SS DS are 0 */
+	uint64_t linear_mask;           /* of linear addresses in this mode of paging */
 	uint32_t key;                   /* KEY_* of the current mode */
+	uint32_t jump_tag, jump_generation;
 	atomic_uint attention;          /* the run loop must look at events */
 	int64_t left;                   /* instructions until the budget is used up, the running block's not counted in */
 	struct block *block;            /* running */
 	const struct uop *cur;          /* running generic instruction; NULL outside a block */
+	bool kicked;
+	bool watch;                     /* data breakpoints are on */
+	bool step;                      /* one instruction at a time: TF, instruction breakpoints, a shadow */
 	bool leave;                     /* leave the block after this instruction: mode or code changed */
 
 	struct cpu_state s;
@@ -202,11 +218,15 @@ struct cpu {
 	atomic_uint events;
 	atomic_bool in_guest;           /* touching guest memory through cached pages */
 	jmp_buf on_fault;
-	bool delivering;                /* an exception or interrupt is being delivered: what faults now may double */
-	int8_t deliver_vector;
+	uint8_t fault_vector;
+	uint32_t fault_code;
+	int16_t delivering;             /* the exception being delivered, -1 none: what faults now may double */
+	bool db_is_fault;               /* the #DB is an instruction breakpoint */
+	uint32_t debug_hit;             /* DR6 bits for a trap after this instruction */
 	struct cpus *all;
-	struct lapic *apic;
-	struct cpu_model *model;
+	struct lapic apic;
+	const struct cpu_model *model;
+	struct jump jumps[JUMPS];
 	struct code_cache *code;
 	struct cpu_work work;
 	unsigned index;
@@ -221,6 +241,8 @@ struct cpu {
 void cpu_event(struct cpu *c, unsigned events);
 /* CR0, CR4, EFER, RFLAGS.VM/AC, CPL, CS, SS, DS or ES changed: derive key, tlb and bases anew. */
 void cpu_mode_changed(struct cpu *c);
+/* IF or a shadow changed so that what waits may be taken. */
+void cpu_interrupts_enabled(struct cpu *c);
 /* RIP of the running instruction (of the next one, outside blocks). */
 uint64_t cpu_rip(const struct cpu *c);
 

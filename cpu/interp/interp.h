@@ -22,18 +22,11 @@ typedef void (*op_handler)(struct cpu *c, const struct insn *i);
 /* One table per family, designated initialisers by OP_; merged into op_table when the first processor is made. */
 extern const op_handler alu_ops[OP_COUNT], shift_ops[OP_COUNT], muldiv_ops[OP_COUNT], bit_ops[OP_COUNT], bcd_ops[OP_COUNT];
 extern const op_handler mov_ops[OP_COUNT], stack_ops[OP_COUNT], string_ops[OP_COUNT], branch_ops[OP_COUNT];
-extern const op_handler far_ops[OP_COUNT], io_ops_table[OP_COUNT], misc_ops[OP_COUNT], sys_ops[OP_COUNT];
-/* Of the floating-point and vector families; each is used if its file is there (weak). */
-extern const op_handler x87_ops[OP_COUNT] __attribute__((weak));
-extern const op_handler x87_env_ops[OP_COUNT] __attribute__((weak));
-extern const op_handler fpu_state_ops[OP_COUNT] __attribute__((weak));
-extern const op_handler mmx_ops[OP_COUNT] __attribute__((weak));
-extern const op_handler sse_move_ops[OP_COUNT] __attribute__((weak));
-extern const op_handler sse_int_ops[OP_COUNT] __attribute__((weak));
-extern const op_handler sse_fp_ops[OP_COUNT] __attribute__((weak));
-extern const op_handler sse4_ops[OP_COUNT] __attribute__((weak));
-extern const op_handler aes_ops[OP_COUNT] __attribute__((weak));
-extern const op_handler avx_ops[OP_COUNT] __attribute__((weak));
+extern const op_handler far_ops[OP_COUNT], port_ops[OP_COUNT], misc_ops[OP_COUNT], sys_ops[OP_COUNT];
+/* Of the floating-point and vector families. */
+extern const op_handler x87_ops[OP_COUNT], x87_env_ops[OP_COUNT], fpu_state_ops[OP_COUNT], mmx_ops[OP_COUNT];
+extern const op_handler sse_move_ops[OP_COUNT], sse_int_ops[OP_COUNT], sse_fp_ops[OP_COUNT], sse4_ops[OP_COUNT];
+extern const op_handler aes_ops[OP_COUNT], avx_ops[OP_COUNT];
 
 /* --- memory by linear address (mmu.c) --------------------------------------------------------------------------- */
 /* Loads and stores of the running privilege; any alignment, may cross a page; may fault. */
@@ -126,6 +119,12 @@ struct rmw {
 };
 uint64_t rmw_begin(struct cpu *c, const struct insn *i, unsigned n, struct rmw *m);
 bool rmw_end(struct cpu *c, struct rmw *m, uint64_t v);
+
+/* MOV to and from control and debug registers, RDMSR, WRMSR (sys.c, msr.c). */
+void mov_cr(struct cpu *c, const struct insn *i);
+void mov_dr(struct cpu *c, const struct insn *i);
+void op_rdmsr(struct cpu *c, const struct insn *i);
+void op_wrmsr(struct cpu *c, const struct insn *i);
 
 /* --- control ---------------------------------------------------------------------------------------------------- */
 /* Near branch: RIP after this instruction, checked (#GP: beyond the limit of CS, not canonical) and truncated to opsize. */
