@@ -32,7 +32,8 @@ void ps2_mouse_free(struct ps2_mouse *m);
 void ps2_mouse_write(struct ps2_mouse *m, uint8_t byte);
 int ps2_mouse_read(struct ps2_mouse *m);
 int ps2_mouse_peek(const struct ps2_mouse *m);
-void ps2_mouse_move(struct ps2_mouse *m, int dx, int dy /* down is positive */, int dz);
+/* Right, down and turning the wheel towards the user are positive. */
+void ps2_mouse_move(struct ps2_mouse *m, int dx, int dy, int dz);
 void ps2_mouse_buttons(struct ps2_mouse *m, unsigned buttons);
 
 #endif
