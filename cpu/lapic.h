@@ -17,15 +17,17 @@ enum { LAPIC_MAX = 8 };                 /* processors on the bus */
 /* What lapic_pending() reports. */
 enum {
 	LAPIC_INTR = 1 << 0,            /* a vector for lapic_ack(), subject to IF */
-	LAPIC_NMI = 1 << 1, LAPIC_INIT = 1 << 2, LAPIC_SIPI = 1 << 3, LAPIC_SMI = 1 << 4,
+	LAPIC_NMI = 1 << 1, LAPIC_INIT = 1 << 2, LAPIC_SIPI = 1 << 3 /* see sipi_vector */, LAPIC_SMI = 1 << 4 /* never: no SMM */,
 };
+
+enum { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT };
 
 struct lapic;
 
 struct lapic_ops {
 	uint64_t (*now)(void *owner);                           /* owner's thread */
 	void (*deadline)(void *owner, uint64_t ns);             /* arm the wake-up for the timer; CLOCK_NEVER: none.  Owner's thread */
-	void (*kick)(void *owner);                              /* lapic_pending() may have changed.  Any thread */
+	void (*kick)(void *owner);                              /* lapic_pending() may have changed: look soon.  Any thread */
 	void (*eoi)(void *owner, uint8_t vector);               /* broadcast of a level-triggered vector's EOI.  Owner's thread */
 	int (*int_ack)(void *owner);                            /* INTA cycle to the 8259; -1: nothing there.  Owner's thread */
 };
@@ -43,26 +45,26 @@ struct lapic {
 	unsigned index;                 /* place on the bus; the initial APIC id */
 	uint64_t tsc_hz;
 
+	bool x2apic, tsc_deadline_mode; /* offered; lapic_init says yes, the owner may say no */
+
 	/* Any thread: */
 	_Atomic uint32_t irr[8], tmr[8];
-	_Atomic uint32_t events;        /* LAPIC_NMI INIT SIPI SMI */
+	_Atomic uint32_t events;        /* LAPIC_NMI INIT SIPI, and an ExtINT message */
 	_Atomic bool intr;              /* level of the 8259's INTR pin */
 	_Atomic uint8_t sipi_vector;
 	_Atomic uint32_t esr_pending;   /* errors since the last write of ESR */
 	/* Written by the owner, read by senders: */
-	_Atomic uint32_t id, ldr, dfr, svr, lvt_lint0, lvt_lint1;
+	_Atomic uint32_t id, ldr, dfr, svr, lvt[LVT_COUNT];
 	_Atomic uint64_t base;          /* IA32_APIC_BASE */
 	_Atomic uint8_t ppr;
 
 	/* Owner's thread only: */
 	uint32_t isr[8];
 	uint32_t tpr, esr, icr_low, icr_high;
-	uint32_t lvt_timer, lvt_thermal, lvt_perf, lvt_error, lvt_cmci;
 	uint32_t timer_initial, timer_divide;
-	uint64_t timer_start;           /* ns when the count was timer_initial */
 	uint64_t timer_expiry;          /* ns of the next expiry; CLOCK_NEVER: not running */
 	uint64_t tsc_deadline;          /* IA32_TSC_DEADLINE; 0: disarmed */
-	int64_t tsc_offset;             /* guest's TSC is ns * tsc_hz / 1e9 + this; the processor sets it (lapic_tsc_offset) */
+	int64_t tsc_offset;             /* guest's TSC is ns * tsc_hz / 1e9 + this (lapic_tsc_offset) */
 };
 
 /* Put l on the bus (at place bus->count, its initial APIC id; place 0 is the bootstrap processor) and reset it. */
