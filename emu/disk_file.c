@@ -463,6 +463,8 @@ void disk_file_close(struct disk *disk)
 		pthread_mutex_unlock(&d->lock);
 		pthread_join(d->thread, NULL);
 		finish(d);
+	} else {
+		work(d);
 	}
 	timer_cancel(&d->work);
 	loop_remove(&d->event_fd);

@@ -297,14 +297,21 @@ static bool make_cpus(struct machine *m, struct err *err)
 	};
 
 	m->cpus = cpus_new(&c, err);
-	if (!m->cpus && c.engine == CPU_XLAT && !o->engine_given) {     /* tcg, and the default: the best there is */
+	if (!m->cpus && c.engine == CPU_XLAT) {
 		struct err second;
 
 		c.engine = CPU_INTERP;
 		m->cpus = cpus_new(&c, &second);
-		if (!m->cpus)
+		if (m->cpus && o->engine_given) {       /* it was the engine that there is not */
+			err_prefix(err, "-accel xlat");
+			return false;
+		}
+		if (!m->cpus)                           /* tcg, and the default: the best that there is */
 			*err = second;
 	}
+	if (!m->cpus)
+		err_prefix(err, "-cpu %s%s%s", o->cpu_model ? o->cpu_model : "x86-64-v2", o->cpu_features ? "," : "",
+			   o->cpu_features ? o->cpu_features : "");
 	return m->cpus;
 }
 
@@ -409,8 +416,8 @@ void machine_free(struct machine *m)
 		disk_file_close(m->drives[i].disk);     /* what was under way is done, while its controllers still are */
 	network_free(m);
 	drives_free(m);
-	streams_free(m);
 	pc_free(m->pc);
+	streams_free(m);
 	cpus_free(m->cpus);
 	kernel_free(m->kernel);
 	run_free(m->run);

@@ -236,7 +236,8 @@ static void work(void *owner)
 	run_lock(mon->machine->run);
 	mon->len = 0;
 	mon->busy = false;
-	show_prompt(mon);
+	if (!run_ending(mon->machine->run))
+		show_prompt(mon);
 	flush(mon);
 	mon->dev->accept_input(mon->dev);
 	run_unlock(mon->machine->run);

@@ -411,6 +411,48 @@ static void assign_macs(struct machine *m)
 	}
 }
 
+/* --- filter-dump -------------------------------------------------------------------------------------------------- */
+
+struct dump_options {
+	const char *id, *file;
+	struct netdev *netdev;
+	uint64_t maxlen;
+};
+
+static bool dump_options(struct machine *m, const struct option_item *item, struct dump_options *d, struct err *err)
+{
+	struct opts *o = (struct opts *)&item->opts;
+	const char *netdev = opts_get(o, "netdev");
+
+	*d = (struct dump_options){ opts_get(o, "id"), opts_get(o, "file"), netdev ? network_netdev(m, netdev) : NULL, 65536 };
+	opts_get(o, "qom-type");
+	if (!d->id || !netdev || !d->file)
+		return err_set(err, "Parameter '%s' is missing", !d->id ? "id" : !netdev ? "netdev" : "file");
+	if (!opt_is_id(d->id))
+		return err_set(err, "Parameter 'id' expects an identifier, not '%s'", d->id);
+	if (!d->netdev)
+		return err_set(err, "Parameter 'netdev' expects a network backend id, not '%s'", netdev);
+	return opts_number(o, "maxlen", 1, 1 << 20, &d->maxlen, err) && opts_done(o, err);
+}
+
+static bool plan_dumps(struct machine *m, struct err *err)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < m->o->count; i++) {
+		struct dump_options d;
+
+		if (m->o->items[i].class != OPTION_OBJECT)
+			continue;
+		if (!(++n > MACHINE_DUMPS ? err_set(err, "more than %d filters", MACHINE_DUMPS) :
+		      dump_options(m, &m->o->items[i], &d, err))) {
+			option_prefix(&m->o->items[i], err);
+			return false;
+		}
+	}
+	return true;
+}
+
 bool network_plan(struct machine *m, struct err *err)
 {
 	const struct options *o = m->o;
@@ -463,7 +505,7 @@ bool network_plan(struct machine *m, struct err *err)
 		}
 	}
 	assign_macs(m);
-	return plug_hub(m, err);
+	return plug_hub(m, err) && plan_dumps(m, err);
 }
 
 bool network_cards(struct machine *m, struct err *err)
@@ -511,50 +553,22 @@ void network_warn(const struct machine *m)
 	}
 }
 
-/* --- filter-dump -------------------------------------------------------------------------------------------------- */
-
 bool network_dumps(struct machine *m, struct err *err)
 {
 	for (size_t i = 0; i < m->o->count; i++) {
 		const struct option_item *item = &m->o->items[i];
-		struct opts *o = (struct opts *)&item->opts;
-		const char *id, *netdev, *file;
-		struct netdev *n;
-		uint64_t maxlen = 65536;
-		bool ok = false;
+		struct dump_options d;
+		struct pcap *p;
 
-		if (item->class != OPTION_OBJECT)
+		if (item->class != OPTION_OBJECT || !dump_options(m, item, &d, err))
 			continue;
-		id = opts_get(o, "id");
-		netdev = opts_get(o, "netdev");
-		file = opts_get(o, "file");
-		opts_get(o, "qom-type");
-		n = netdev ? network_netdev(m, netdev) : NULL;
-		if (!id)
-			err_set(err, "Parameter 'id' is missing");
-		else if (!netdev)
-			err_set(err, "Parameter 'netdev' is missing");
-		else if (!n || !n->port)
-			err_set(err, "Parameter 'netdev' expects a network backend id, not '%s'", netdev);
-		else if (!file)
-			err_set(err, "Parameter 'file' is missing");
-		else if (m->dump_count == MACHINE_DUMPS)
-			err_set(err, "more than %d filters", MACHINE_DUMPS);
-		else
-			ok = opts_number(o, "maxlen", 1, 1 << 20, &maxlen, err) && opts_done(o, err);
-		if (ok) {
-			struct pcap *p = pcap_open(file, (uint32_t)maxlen, run_now, m->run, err);
-
-			ok = p;
-			if (ok) {
-				m->dumps[m->dump_count++] = (struct dump){ strdup(id), strdup(file), maxlen, n->port, p };
-				port_add_filter(n->port, pcap_filter(p));
-			}
-		}
-		if (!ok) {
+		p = pcap_open(d.file, (uint32_t)d.maxlen, run_now, m->run, err);
+		if (!p) {
 			option_prefix(item, err);
 			return false;
 		}
+		m->dumps[m->dump_count++] = (struct dump){ strdup(d.id), strdup(d.file), d.maxlen, d.netdev->port, p };
+		port_add_filter(d.netdev->port, pcap_filter(p));
 	}
 	return true;
 }

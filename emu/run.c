@@ -423,6 +423,11 @@ void run_request_quit(struct run *r, int status)
 	request(r, REQUEST_QUIT);
 }
 
+bool run_ending(const struct run *r)
+{
+	return r->done || atomic_load(&r->requests) & REQUEST_QUIT;
+}
+
 void run_freeze(struct run *r)
 {
 	if (r->frozen++ || !r->running || r->cfg.icount || !r->started)

@@ -63,6 +63,8 @@ void run_request_reset(struct run *r);
 void run_request_poweroff(struct run *r);
 void run_request_quit(struct run *r, int status);
 
+bool run_ending(const struct run *r);   /* run_main is about to return */
+
 /* On the loop thread without the machine lock: stop and cont; freeze and thaw nest inside (to look at registers). */
 void run_stop(struct run *r);
 void run_cont(struct run *r);
