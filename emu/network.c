@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/bytes.h"
 #include "base/log.h"
@@ -417,14 +418,15 @@ struct dump_options {
 	const char *id, *file;
 	struct netdev *netdev;
 	uint64_t maxlen;
+	int direction;                  /* PCAP_ */
 };
 
 static bool dump_options(struct machine *m, const struct option_item *item, struct dump_options *d, struct err *err)
 {
 	struct opts *o = (struct opts *)&item->opts;
-	const char *netdev = opts_get(o, "netdev");
+	const char *netdev = opts_get(o, "netdev"), *queue = opts_get(o, "queue"), *status = opts_get(o, "status");
 
-	*d = (struct dump_options){ opts_get(o, "id"), opts_get(o, "file"), netdev ? network_netdev(m, netdev) : NULL, 65536 };
+	*d = (struct dump_options){ opts_get(o, "id"), opts_get(o, "file"), netdev ? network_netdev(m, netdev) : NULL, 65536, PCAP_BOTH };
 	opts_get(o, "qom-type");
 	if (!d->id || !netdev || !d->file)
 		return err_set(err, "Parameter '%s' is missing", !d->id ? "id" : !netdev ? "netdev" : "file");
@@ -432,6 +434,12 @@ static bool dump_options(struct machine *m, const struct option_item *item, stru
 		return err_set(err, "Parameter 'id' expects an identifier, not '%s'", d->id);
 	if (!d->netdev)
 		return err_set(err, "Parameter 'netdev' expects a network backend id, not '%s'", netdev);
+	if (queue && strcmp(queue, "all") && strcmp(queue, "rx") && strcmp(queue, "tx"))
+		return err_set(err, "Parameter 'queue' does not accept value '%s' (all, rx, tx)", queue);
+	if (queue && strcmp(queue, "all"))
+		d->direction = strcmp(queue, "tx") ? PCAP_TO_OWNER : PCAP_FROM_OWNER;
+	if (status && strcmp(status, "on"))
+		return err_set(err, "Parameter 'status' does not accept value '%s' (on)", status);
 	return opts_number(o, "maxlen", 1, 1 << 20, &d->maxlen, err) && opts_done(o, err);
 }
 
@@ -553,6 +561,14 @@ void network_warn(const struct machine *m)
 	}
 }
 
+static uint64_t wall_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
 bool network_dumps(struct machine *m, struct err *err)
 {
 	for (size_t i = 0; i < m->o->count; i++) {
@@ -562,13 +578,15 @@ bool network_dumps(struct machine *m, struct err *err)
 
 		if (item->class != OPTION_OBJECT || !dump_options(m, item, &d, err))
 			continue;
-		p = pcap_open(d.file, (uint32_t)d.maxlen, run_now, m->run, err);
+		/* From the backend's port: "tx" of a netdev is what it sends to the guest. */
+		p = pcap_new(&(struct pcap_config){
+			.path = d.file, .maxlen = (uint32_t)d.maxlen, .clock = run_loop_clock(m->run), .base_ns = wall_ns() - run_now(m->run),
+			.direction = d.direction }, d.netdev->port, err);
 		if (!p) {
 			option_prefix(item, err);
 			return false;
 		}
 		m->dumps[m->dump_count++] = (struct dump){ strdup(d.id), strdup(d.file), d.maxlen, d.netdev->port, p };
-		port_add_filter(d.netdev->port, pcap_filter(p));
 	}
 	return true;
 }
@@ -576,8 +594,7 @@ bool network_dumps(struct machine *m, struct err *err)
 void network_free(struct machine *m)
 {
 	for (unsigned i = 0; i < m->dump_count; i++) {
-		port_remove_filter(m->dumps[i].port, pcap_filter(m->dumps[i].pcap));
-		pcap_close(m->dumps[i].pcap);
+		pcap_free(m->dumps[i].pcap);
 		free(m->dumps[i].id);
 		free(m->dumps[i].file);
 	}

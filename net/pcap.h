@@ -1,22 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* -object filter-dump: the frames of a port into a pcap file (classic format, microseconds, Ethernet). */
+/* Frames of a port written to a capture file (-object filter-dump). */
 #ifndef NET_PCAP_H
 #define NET_PCAP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "net/port.h"
+
+enum { PCAP_BOTH, PCAP_FROM_OWNER, PCAP_TO_OWNER };    /* which frames, seen from the port that is watched */
+
+struct pcap_config {
+	const char *path;               /* created, or emptied */
+	uint32_t maxlen;                /* bytes of a frame that are kept; 0: 65536 */
+	const struct clock *clock;      /* timestamps are its time ... */
+	uint64_t base_ns;               /* ... and this, the wall clock's time at its zero */
+	int direction;
+};
 
 struct pcap;
 
 /*
- * Make the file and write its header; frames are cut to maxlen bytes.  now: virtual ns, counted from the host's time of day at the
- * call.  NULL with err, and no file, if it cannot be written.
+ * Opens the file and watches p.  NULL with err ("PATH: reason").  Each frame is one record as it crosses: a GSO frame
+ * is one long frame, a sum still to be made is not made yet.
  */
-struct pcap *pcap_open(const char *path, uint32_t maxlen, uint64_t (*now)(void *owner), void *owner, struct err *err);
-/* To hang into a port; the caller takes it out again before pcap_close. */
-struct port_filter *pcap_filter(struct pcap *p);
-void pcap_close(struct pcap *p);
+struct pcap *pcap_new(const struct pcap_config *config, struct port *p, struct err *err);
+/* Stops watching and closes the file. */
+void pcap_free(struct pcap *s);
 
 #endif
