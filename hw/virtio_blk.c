@@ -105,7 +105,7 @@ static void done(void *owner, struct disk_request *d, int error)
 		disk_submit(s->disk, d);
 		return;
 	}
-	if (mine && !s->v.s.broken)
+	if (mine && virtq_live(&s->v.q[0]))
 		complete(s, r->head, &r->status, status_of(error), error ? 1 : r->written);
 	release(s, r);
 	if (!s->under_way)

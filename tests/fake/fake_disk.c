@@ -15,7 +15,7 @@ static void fake_submit(struct disk *d, struct disk_request *r)
 	for (size_t i = 0; i < r->iov_count; i++)
 		total += r->iov[i].iov_len;
 	assert(r->len % 512 == 0 && r->offset % 512 == 0);
-	assert(r->op == DISK_FLUSH || total == r->len);
+	assert((r->op != DISK_READ && r->op != DISK_WRITE) || total == r->len);
 	r->next = NULL;
 	*f->last = r;
 	f->last = &r->next;
@@ -59,6 +59,8 @@ static int work(struct fake_disk *f, struct disk_request *r)
 	}
 	if (r->offset > f->disk.size || r->len > f->disk.size - r->offset)
 		return EIO;
+	if (r->op == DISK_WRITE_ZEROES || r->op == DISK_DISCARD)
+		memset(p, 0, r->len);
 	for (size_t i = 0; i < r->iov_count; i++) {
 		if (r->op == DISK_READ)
 			memcpy(r->iov[i].iov_base, p, r->iov[i].iov_len);

@@ -136,6 +136,7 @@ void fake_virtio_start(struct fake_virtio *d, struct fake_board *b, struct pci_d
 		fake_virtio_set_status(d, 11);
 		assert(fake_virtio_status(d) == 11);
 	}
+	pci_config_write(b->pci, 0, (unsigned)pci_devfn(pci), 0x98 + 2, 0, 2);
 	if (msix) {
 		enable_msix(d, queues);
 		wr(d, modern ? 0x10 : LEGACY_CONFIG_VECTOR, 0, 2);

@@ -679,7 +679,6 @@ static void a_legacy_driver_without_msix_gets_the_line(void **state)
 	uint8_t frame[100];
 	struct fake_irq *line;
 
-	pci_config_write(t->board.pci, 0, (unsigned)pci_devfn(virtio_net_pci(t->nic)), 0x9a, 0, 2);
 	start(t, &(struct mode){ .queues = 3 });
 	line = &t->board.pirq[pci_pirq((unsigned)pci_devfn(virtio_net_pci(t->nic)), 1)];
 	fake_frame_fill(frame, sizeof(frame), 1);
@@ -696,7 +695,6 @@ static void a_legacy_driver_may_write_its_address(void **state)
 {
 	struct bench *t = *state;
 
-	pci_config_write(t->board.pci, 0, (unsigned)pci_devfn(virtio_net_pci(t->nic)), 0x9a, 0, 2);
 	start(t, &(struct mode){ .queues = 2 });
 	for (unsigned i = 0; i < 6; i++)
 		bus_write(t->board.ports, t->d.io + 20 + i, 0x10 + i, 1);
