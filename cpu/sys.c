@@ -428,12 +428,12 @@ static void op_verw(struct cpu *c, const struct insn *i) { verify(c, i, true); }
 static void op_arpl(struct cpu *c, const struct insn *i)
 {
 	uint16_t rpl, a;
-	struct rmw m;
 
 	need_protected(c);
 	rpl = (uint16_t)get_reg(c, &i->o[1]) & 3;
-	a = (uint16_t)rmw_begin(c, i, 0, &m);
-	rmw_end(c, &m, (a & 3) < rpl ? (a & ~3u) | rpl : a);
+	a = (uint16_t)get_operand(c, i, 0);
+	if ((a & 3) < rpl)              /* else it is not written */
+		set_operand(c, i, 0, (a & ~3u) | rpl);
 	set_zf(c, (a & 3) < rpl);
 }
 

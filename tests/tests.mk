@@ -13,7 +13,7 @@ $(O)/libfake.a: $(fake_src:%.c=$(O)/%.o)
 
 part_of = $(word 3,$(subst /, ,$(1)))
 .SECONDEXPANSION:
-$(unit_bin): $(O)/%: $(O)/%.o $(O)/libfake.a $$(call libs,$$(call part_of,$$*))
+$(unit_bin): $(O)/%: $(O)/%.o $(O)/libfake.a $$(if $$(filter cpu,$$(call part_of,$$*)),$(O)/libdiff.a) $$(call libs,$$(call part_of,$$*))
 	$(call say,LD      $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group -lcmocka $(LDLIBS)
 

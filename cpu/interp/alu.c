@@ -111,11 +111,11 @@ static void op_cmpxchg(struct cpu *c, const struct insn *i)
 	uint64_t expected = get_reg(c, &rax), new = get_reg(c, &i->o[1]), old;
 	struct rmw m;
 
-	/* Memory is written in both cases, so it must be writable in both (SDM). */
+	/* Memory is written in both cases, so it must be writable in both (SDM); a register's upper half shows it is not. */
 	rmw_begin(c, i, 0, &m);
 	do
 		old = m.old;
-	while (!rmw_end(c, &m, old == expected ? new : old));
+	while ((m.memory || old == expected) && !rmw_end(c, &m, old == expected ? new : old));
 	if (old != expected)
 		set_reg(c, &rax, old);
 	flags_sub(c, expected, old, expected - old, m.size);

@@ -48,9 +48,10 @@ static void op_pusha(struct cpu *c, const struct insn *i)
 	uint64_t sp = c->s.gpr[RSP], to;
 	unsigned size = i->opsize, k;
 
-	to = (sp - 8 * size) & stack_mask(c);
-	for (k = 0; k < 8; k++)
-		probe_write(c, linear_address(c, SEG_SS, (to + k * size) & stack_mask(c), size, true), size);
+	for (k = 1; k <= 8; k++) {      /* downwards, so that a fault names the address that the pushes would reach first */
+		to = (sp - k * size) & stack_mask(c);
+		probe_write(c, linear_address(c, SEG_SS, to, size, true), size);
+	}
 	for (k = 0; k < 8; k++)
 		push(c, k == RSP ? sp : c->s.gpr[k], size);
 }
@@ -108,19 +109,20 @@ static void op_popf(struct cpu *c, const struct insn *i)
 static void op_enter(struct cpu *c, const struct insn *i)
 {
 	unsigned size = i->opsize, level = (unsigned)i->imm2 & 31, n;
-	uint64_t mask = stack_mask(c), sp = c->s.gpr[RSP], bp = c->s.gpr[RBP], frame, v[31] = { 0 }, end;
+	uint64_t mask = stack_mask(c), sp = c->s.gpr[RSP], bp = c->s.gpr[RBP], frame, end;
 
 	frame = (sp - size) & mask;
 	for (n = 1; n < level; n++)
-		v[n - 1] = ld_size(c, linear_address(c, SEG_SS, (bp - n * size) & mask, size, false), size);
+		ld_size(c, linear_address(c, SEG_SS, (bp - n * size) & mask, size, false), size);
 	end = (frame - level * size - (uint16_t)i->imm) & mask;
 	/* The last byte of the new stack must be writable (SDM, ENTER). */
 	for (n = 0; n <= level; n++)
 		probe_write(c, linear_address(c, SEG_SS, (frame - n * size) & mask, size, true), size);
 	probe_write(c, linear_address(c, SEG_SS, end, 1, true), 1);
 	push(c, bp, size);
+	/* The old frame may overlap the new one: each link is read when its turn comes. */
 	for (n = 1; n < level; n++)
-		push(c, v[n - 1], size);
+		push(c, ld_size(c, linear_address(c, SEG_SS, (bp - n * size) & mask, size, false), size), size);
 	if (level)
 		push(c, frame, size);
 	set_sp(c, end);

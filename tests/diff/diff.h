@@ -49,17 +49,20 @@ struct diff_case {
 
 /* The host.  init: false with a reason on a host or sandbox that cannot. */
 bool native_init(const char **why);
+void native_arm(void);                  /* take the signals again, if someone else took them since */
 uint8_t *native_code(void), *native_data(void);
 void native_seal(const uint8_t *data);  /* first contents of the pages; once */
 void native_run(unsigned mode, struct diff_state *s);
 
 /* Ours. */
-bool guest_init(const char *model, const char **why);
-uint8_t *guest_code(void), *guest_data(void);
-void guest_seal(const uint8_t *data);
-void guest_run(unsigned mode, struct diff_state *s);
-void guest_set_fast(bool fast);         /* whether specialised handlers may be used */
-bool guest_has(const struct insn *i);
+bool sim_init(const char *model, const char **why);
+uint8_t *sim_code(void), *sim_data(void);
+void sim_seal(const uint8_t *data);
+void sim_run(unsigned mode, struct diff_state *s);
+void sim_set_fast(bool fast);         /* whether specialised handlers may be used */
+bool sim_has(const struct insn *i);
+struct cpu *sim_cpu(void);            /* control registers may be changed between runs */
+unsigned sim_ferr(void);              /* how often FERR# was reported */
 
 /* Random cases. */
 struct diff_rng { uint64_t s; };

@@ -40,13 +40,13 @@ static void work(void)
 	const char *why;
 
 	gen_data(&r, data);
-	if (!native_init(&why) || !guest_init(NULL, &why)) {
+	if (!native_init(&why) || !sim_init(NULL, &why)) {
 		fprintf(stderr, "diff_cpu: %s\n", why);
 		_exit(2);
 	}
 	native_seal(data);
-	guest_seal(data);
-	guest_set_fast(!options.generic);
+	sim_seal(data);
+	sim_set_fast(!options.generic);
 	while (shared->done < options.cases) {
 		uint64_t n = shared->done++;
 		unsigned mode = options.mode ? options.mode : (unsigned[]){ 64, 64, 32, 16 }[n & 3];
@@ -61,7 +61,7 @@ static void work(void)
 			continue;
 		if ((options.with && !(c.insn[0].traits & options.with)) || c.insn[0].traits & options.without)
 			continue;
-		if (!guest_has(&c.insn[0]))
+		if (!sim_has(&c.insn[0]))
 			continue;
 		shared->generated++;
 		shared->tried[op]++;

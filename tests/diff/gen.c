@@ -236,13 +236,24 @@ static bool excluded_op(enum op op)
 	case OP_RDFSBASE: case OP_RDGSBASE: case OP_WRFSBASE: case OP_WRGSBASE: case OP_MONITOR: case OP_MWAIT:
 	case OP_VMCALL: case OP_VMMCALL: case OP_RSM: case OP_XSAVEOPT: case OP_XSAVES: case OP_XRSTORS:
 	case OP_INS: case OP_OUTS: case OP_IN: case OP_OUT:     /* ioperm(), and the order of #GP and #PF */
+	case OP_INT1:                   /* hypervisors get RIP wrong */
 		return true;
 	default:
 		return false;
 	}
 }
 
-static bool allowed(const struct insn *i)
+static bool is_branch(const struct insn *i)
+{
+	switch ((int)i->op) {
+	case OP_JMP: case OP_CALL: case OP_RET: case OP_JCC: case OP_LOOP: case OP_LOOPE: case OP_LOOPNE: case OP_JCXZ:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool allowed(const struct insn *i, const uint8_t *code)
 {
 	if (excluded_op(i->op))
 		return false;
@@ -253,6 +264,17 @@ static bool allowed(const struct insn *i)
 	if (i->mem_op != 0xff && (i->mem.seg == SEG_FS || i->mem.seg == SEG_GS) && i->op != OP_LEA)
 		return false;
 	if (i->op == OP_PUSH && i->o[0].kind == OPD_SEG)        /* selectors differ */
+		return false;
+	/* On AMD a repeat prefix turns LOOPE into LOOPNE and back; 0F 0D with a register is refused. */
+	if ((i->op == OP_LOOPE || i->op == OP_LOOPNE) && i->rep)
+		return false;
+	if (i->op == OP_NOP && i->map == 1 && i->opcode == 0x0d)
+		return false;
+	/* The result is undefined. */
+	if ((i->op == OP_SHLD || i->op == OP_SHRD) && i->opsize == 2 && (i->o[2].kind != OPD_IMM || (i->imm & 31) > 16))
+		return false;
+	/* AMD obeys an operand size prefix on near branches in 64-bit mode, Intel (and the decoder) does not. */
+	if (i->mode == 64 && is_branch(i) && memchr(code, 0x66, i->len - 1u))
 		return false;
 	/* AMD refuses VEX.W outside 64-bit mode here, Intel ignores it. */
 	if ((i->op == OP_PINSRD || i->op == OP_PEXTRD) && i->vex && i->vex_w && i->mode != 64)
@@ -441,16 +463,6 @@ static void implied(struct diff_case *t, struct diff_rng *r, const struct insn *
 	}
 }
 
-static bool is_branch(const struct insn *i)
-{
-	switch ((int)i->op) {
-	case OP_JMP: case OP_CALL: case OP_RET: case OP_JCC: case OP_LOOP: case OP_LOOPE: case OP_LOOPNE: case OP_JCXZ:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* A place in the code page before the case. */
 static uint64_t landing(struct diff_rng *r, unsigned mode) { return (mode == 16 ? 0 : CODE_BASE) + 16 + below(r, 0x800); }
 
@@ -522,7 +534,9 @@ static bool gen_insn(struct diff_rng *r, struct diff_case *t, enum op op, bool f
 	n++;
 	for (unsigned k = 0; k < 16; k++)
 		code[n + k] = one_in(r, 3) ? (uint8_t)below(r, 16) : (uint8_t)diff_random(r);
-	if (insn_decode(i, code, 15, t->mode) != DECODE_OK || i->op != op || !allowed(i))
+	if (op == OP_ENTER)             /* a frame that is there; n is behind the first byte of its size */
+		code[n] &= 1;
+	if (insn_decode(i, code, 15, t->mode) != DECODE_OK || i->op != op || !allowed(i, code))
 		return false;
 	if (follower) {
 		if (is_branch(i) || i->traits & INSN_STRING || (explicit_memory(i) && i->op != OP_LEA) || i->op == OP_XLAT ||
@@ -549,9 +563,9 @@ static bool gen_insn(struct diff_rng *r, struct diff_case *t, enum op op, bool f
 		if (is_branch(i) && !branch_is_safe(t, r, i))
 			return false;
 	}
-	t->undefined |= i->flags.undefined;
-	if (t->count)
-		t->undefined &= (uint16_t)~i->flags.written;
+	if (i->flags.read & t->undefined)
+		return false;
+	t->undefined |= i->flags.undefined;     /* also if a later one sets them: it may fault */
 	t->code_len += i->len;
 	t->count++;
 	return true;

@@ -112,10 +112,17 @@ static bool segment16(unsigned entry, unsigned base, bool code)
 	return syscall(SYS_modify_ldt, 0x11, &d, sizeof(d)) == 0;
 }
 
-bool native_init(const char **why)
+void native_arm(void)
 {
 	static const int signals[] = { SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGTRAP, SIGALRM };
 	struct sigaction sa = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+
+	for (size_t n = 0; n < ARRAY_SIZE(signals); n++)
+		sigaction(signals[n], &sa, NULL);
+}
+
+bool native_init(const char **why)
+{
 	stack_t stack = { .ss_size = 1 << 16 };
 
 	if (!map(CODE_BASE, CODE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC) ||
@@ -132,8 +139,7 @@ bool native_init(const char **why)
 		*why = "no signal stack";
 		return false;
 	}
-	for (size_t n = 0; n < ARRAY_SIZE(signals); n++)
-		sigaction(signals[n], &sa, NULL);
+	native_arm();
 	return true;
 }
 

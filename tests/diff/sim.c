@@ -102,9 +102,17 @@ static void apic_eoi(void *owner, uint8_t vector)
 	(void)vector;
 }
 
+static unsigned ferrs;
+static void ferr(void *owner)
+{
+	(void)owner;
+	ferrs++;
+}
+
 static const struct cpu_ops ops = {
 	.mem_read = mem_read, .mem_write = mem_write, .io_read = io_read, .io_write = io_write, .page = page,
 	.mark_code = mark_code, .int_ack = int_ack, .now = now, .deadline = deadline, .wake = wake, .apic_eoi = apic_eoi,
+	.ferr = ferr,
 };
 
 static void put_entry(uint64_t table, unsigned n, uint64_t v) { put_le64(ram + table + 8 * n, v); }
@@ -143,7 +151,7 @@ static void make_tables(void)
 	put_le16(ram + TSS + 102, 0xffff);      /* no I/O bitmap */
 }
 
-bool guest_init(const char *model, const char **why)
+bool sim_init(const char *model, const char **why)
 {
 	static struct err err;
 	struct cpus_config config = {
@@ -180,18 +188,20 @@ bool guest_init(const char *model, const char **why)
 	return true;
 }
 
-void guest_seal(const uint8_t *data)
+void sim_seal(const uint8_t *data)
 {
-	memset(guest_code(), 0xcc, CODE_SIZE);
-	memcpy(guest_data(), data, DATA_SIZE);
+	memset(sim_code(), 0xcc, CODE_SIZE);
+	memcpy(sim_data(), data, DATA_SIZE);
 }
 
-uint8_t *guest_code(void) { return ram + CODE; }
-uint8_t *guest_data(void) { return ram + DATA; }
-void guest_set_fast(bool fast) { cpu->no_fast = !fast; }
+uint8_t *sim_code(void) { return ram + CODE; }
+uint8_t *sim_data(void) { return ram + DATA; }
+void sim_set_fast(bool fast) { cpu->no_fast = !fast; }
+struct cpu *sim_cpu(void) { return cpu; }
+unsigned sim_ferr(void) { return ferrs; }
 
 /* Whether the guest's processor has this instruction at all. */
-bool guest_has(const struct insn *i)
+bool sim_has(const struct insn *i)
 {
 	struct insn copy = *i;
 
@@ -222,7 +232,7 @@ static void load_segments(struct cpu_state *s, unsigned mode)
 	s->seg[SEG_FS] = s->seg[SEG_GS] = segment(0, 0, 0, 0);
 }
 
-void guest_run(unsigned mode, struct diff_state *d)
+void sim_run(unsigned mode, struct diff_state *d)
 {
 	struct cpu_state *s = &cpu->s;
 	const uint8_t *frame;

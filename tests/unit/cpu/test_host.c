@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bounded share of tests/diff that every test run does: the same seeded cases each time, for all operations and code
+ * sizes, with generic and with specialised handlers.
+ */
+#include "tests/diff/diff.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+static uint8_t data[DATA_SIZE];
+
+static void agree(unsigned mode, unsigned instructions, bool fast, unsigned per_op)
+{
+	static char text[4096], what[1024];
+	static struct diff_case c;
+	struct diff_rng r = { 0x5eed0000 + mode * 16 + instructions * 2 + fast };
+	unsigned cases = 0, wrong = 0;
+
+	native_arm();           /* cmocka takes the signals for each test */
+	sim_set_fast(fast);
+	for (unsigned op = 1; op < OP_COUNT; op++) {
+		gen_data(&r, data);
+		for (unsigned n = 0; n < per_op; n++) {
+			if (!gen_case(&r, &c, mode, (enum op)op, instructions) || !sim_has(&c.insn[0]))
+				continue;
+			cases++;
+			if (diff_one(&c, data, what, sizeof(what)))
+				continue;
+			if (wrong++ < 5) {
+				diff_print(&c, text, sizeof(text));
+				print_error("%s%s\n", text, what);
+			}
+		}
+	}
+	print_message("%u cases of %u-bit code, %u differ\n", cases, mode, wrong);
+	assert_true(cases > OP_COUNT / 2);
+	assert_int_equal(wrong, 0);
+}
+
+static void single_instructions_of_64_bit_code_agree(void **state)
+{
+	(void)state;
+	agree(64, 1, true, 12);
+}
+
+static void single_instructions_of_32_bit_code_agree(void **state)
+{
+	(void)state;
+	agree(32, 1, true, 8);
+}
+
+static void single_instructions_of_16_bit_code_agree(void **state)
+{
+	(void)state;
+	agree(16, 1, true, 8);
+}
+
+static void generic_handlers_agree(void **state)
+{
+	(void)state;
+	agree(64, 1, false, 6);
+}
+
+static void short_sequences_agree(void **state)
+{
+	(void)state;
+	agree(64, 4, true, 8);
+}
+
+static int setup(void **state)
+{
+	struct diff_rng r = { 1 };
+	const char *why = "";
+
+	(void)state;
+	if (!sim_init("max", &why) || !native_init(&why)) {
+		print_error("test_host: %s\n", why);
+		return -1;
+	}
+	gen_data(&r, data);
+	native_seal(data);
+	sim_seal(data);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(single_instructions_of_64_bit_code_agree),
+		cmocka_unit_test(single_instructions_of_32_bit_code_agree),
+		cmocka_unit_test(single_instructions_of_16_bit_code_agree),
+		cmocka_unit_test(generic_handlers_agree),
+		cmocka_unit_test(short_sequences_agree),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
