@@ -7,8 +7,11 @@
 
 extern void (*op_table[OP_COUNT])(struct cpu *c, const struct insn *i);
 
-/* Fill u with a specialised form of i for code of this key; false: there is none. */
-bool hot_choose(struct uop *u, const struct insn *i, uint32_t key);
+/*
+ * Fill u (offset and len are set) with a specialised form of i, in a block of this key that starts at this offset of its
+ * page; false: there is none.
+ */
+bool hot_choose(struct uop *u, const struct insn *i, uint32_t key, unsigned page_offset);
 /* Let pairs of instructions of b that often stand together run as one. */
 void hot_fuse(struct block *b);
 

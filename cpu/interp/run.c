@@ -281,7 +281,7 @@ static struct block *decode_block(struct cpu *c, uint64_t linear, uint64_t gpa, 
 		u->offset = (uint16_t)at;
 		u->len = insns[k].len;
 		at += insns[k].len;
-		if (page2 == NO_PAGE && !c->no_fast && hot_choose(u, &insns[k], c->key))
+		if (page2 == NO_PAGE && !c->no_fast && hot_choose(u, &insns[k], c->key, (unsigned)gpa & 0xfff))
 			continue;
 		g = code_alloc(c, sizeof(*g));
 		if (!g) {
@@ -464,7 +464,8 @@ void interp_run(struct cpu *c)
 				c->left += b->n;
 				c->s.rip = c->s.gpr[17];
 				c->block = NULL;
-				step(c);
+				if (c->left)
+					step(c);
 				break;
 			}
 			b = b->uops[0].run(c, b->uops);
