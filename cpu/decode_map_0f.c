@@ -32,9 +32,9 @@ const struct form decode_map_0f[256] = {
 			   RM_(FA(SWAPGS, ONLY64, 0), F(RDTSCP)))),
 	[0x02] = F(LAR, Gv, EvMw), [0x03] = F(LSL, Gv, EvMw),
 	[0x05] = F(SYSCALL), [0x06] = F(CLTS), [0x07] = F(SYSRET), [0x08] = F(INVD), [0x09] = F(WBINVD), [0x0b] = F(UD2),
-	/* AMD's prefetch group; the slots without a name prefetch as /0 does, and registers make it a NOP. */
+	/* AMD's prefetch group; the slots without a name prefetch as /0 does. */
 	[0x0d] = MOD_(REG_(F(PREFETCH, Mb), F(PREFETCHW, Mb), F(PREFETCHWT1, Mb), F(PREFETCH, Mb), F(PREFETCH, Mb),
-			   F(PREFETCH, Mb), F(PREFETCH, Mb), F(PREFETCH, Mb)), F(NOP, Ev)),
+			   F(PREFETCH, Mb), F(PREFETCH, Mb), F(PREFETCH, Mb)), U),
 
 	[0x10] = PFX_(FA(MOVUPS, V, Vx, Wx), FA(MOVUPD, V, Vx, Wx),
 		      MOD_(FA(MOVSS, V, Vdq, Md), FA(MOVSS, V, Vdq, Hdq, Ud)),

@@ -272,6 +272,33 @@ static const char *sized_name(const struct insn *i)
 	return NULL;
 }
 
+/* The letter that objdump puts behind a name for a size which is not the mode's own. */
+static const char *suffix(const struct insn *i)
+{
+	unsigned own = i->mode == 16 ? 2 : 4;
+	bool odd = i->opsize != own;
+	const char *letter = i->opsize == 2 ? "w" : i->opsize == 4 ? "d" : "q";
+
+	switch (i->op) {
+	case OP_LGDT: case OP_LIDT: case OP_SGDT: case OP_SIDT:
+		return i->mode == 64 ? "" : letter;
+	case OP_RETF: return odd ? letter : "";
+	case OP_CALL: case OP_JMP:
+		return i->mode != 64 && odd && i->o[0].kind == OPD_REL && i->opcode != 0xeb ? letter : "";
+	case OP_PUSH: case OP_POP:
+		if (i->o[0].kind != OPD_SEG && i->o[0].kind != OPD_IMM)
+			return "";
+		/* fall through */
+	case OP_RET: case OP_ENTER: case OP_LEAVE:
+		return i->mode == 64 ? (i->opsize == 2 ? letter : "") : odd ? letter : "";
+	case OP_FLDENV: case OP_FNSTENV: case OP_FNSAVE: case OP_FRSTOR:
+		return i->opsize == 2 && odd ? letter : i->opsize == 4 && odd ? letter : "";
+	case OP_PCMPESTRI: case OP_PCMPESTRM:
+		return (i->vex ? i->vex_w && i->mode == 64 : i->rex & 8) ? "q" : "";
+	}
+	return "";
+}
+
 static const char cmp_names[32][9] = {
 	"eq", "lt", "le", "unord", "neq", "nlt", "nle", "ord", "eq_uq", "nge", "ngt", "false", "neq_oq", "ge", "gt", "true",
 	"eq_os", "lt_oq", "le_oq", "unord_s", "neq_us", "nlt_uq", "nle_uq", "ord_s", "eq_us", "nge_uq", "ngt_uq", "false_os",
@@ -314,11 +341,9 @@ static void add_prefixes(struct text *t, const struct insn *i)
 static bool add_name(struct text *t, const struct insn *i)
 {
 	const char *name = sized_name(i);
-	size_t start;
 	bool told = false;
 
 	add_prefixes(t, i);
-	start = t->len;
 	if (i->op == OP_JCC)
 		add(t, "j%s", conditions[i->cc]);
 	else if (i->op == OP_SETCC)
@@ -326,12 +351,13 @@ static bool add_name(struct text *t, const struct insn *i)
 	else if (i->op == OP_CMOVCC)
 		add(t, "cmov%s", conditions[i->cc]);
 	else if (name)
-		add(t, "%s", name);
+		add(t, "%s%s", name, suffix(i));
 	else if (predicate_name(t, i))
 		told = true;
 	else
 		add(t, "%s%s", i->vex && (i->traits & INSN_AVX) && names[i->op][0] != 'V' ? "v" : "", op_name(i->op));
-	while (t->len < start + 6)
+	add(t, "%s", name ? "" : suffix(i));
+	while (t->len < 6)
 		add(t, " ");
 	return told;
 }
