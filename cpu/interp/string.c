@@ -183,8 +183,8 @@ static void op_cmps(struct cpu *c, const struct insn *i)
 	uint64_t n = count(c, i), a, b;
 
 	while (n) {
-		a = ld_size(c, source(c, i, size), size);
 		b = ld_size(c, destination(c, i, size, false), size);
+		a = ld_size(c, source(c, i, size), size);
 		flags_sub(c, a, b, a - b, size);
 		advance(c, i, RSI, size);
 		advance(c, i, RDI, size);
