@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The faults of lwIP 2.1.3 that engine.c lists, replayed: each sequence ended in an assertion or a bad read without the
+ * fence.  And a storm of random segments around a live connection.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/bytes.h"
+#include "tests/fake/fake_net.h"
+
+struct bench {
+	struct fake_net net;
+	struct guest_tcp t;
+	int fd;
+};
+
+static int setup(void **state)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+
+	fake_net_init(&b->net, 0);
+	guest_tcp_init(&b->t, &b->net.guest, NET_OUTSIDE, 40000, 80);
+	*state = b;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct bench *b = *state;
+
+	guest_tcp_free(&b->t);
+	fake_net_free(&b->net);
+	free(b);
+	return 0;
+}
+
+static void open_with_window(struct bench *b, uint32_t syn_window, uint32_t ack_window)
+{
+	b->t.scale = -1;
+	b->t.window = syn_window;
+	guest_tcp_send(&b->t, TCP_SYN_, NULL, 0);
+	guest_tcp_run(&b->t);
+	assert_true(b->t.syn_ack_seen);
+	b->t.window = ack_window;
+	b->t.no_ack = true;
+	guest_tcp_send(&b->t, TCP_ACK_, NULL, 0);
+	b->fd = b->net.sockets.last_open;
+	fake_net_run(&b->net, 0);
+}
+
+static void works_on(struct bench *b)
+{
+	struct guest_tcp t;
+
+	guest_forget(&b->net.guest);
+	guest_tcp_init(&t, &b->net.guest, NET_OUTSIDE, 50000, 80);
+	assert_true(guest_tcp_open(&t));
+	guest_tcp_send(&t, TCP_ACK_, "ok", 2);
+	assert_int_equal(b->net.sockets.s[b->net.sockets.last_open].sent_len, 2);
+	guest_tcp_free(&t);
+}
+
+static void fault_1_truncated_options(void **state)
+{
+	struct bench *b = *state;
+	static const uint8_t kinds[] = { 0, 1, 2, 3, 4, 5, 8, 30, 255 };
+	uint8_t buf[200], opts[40];
+
+	for (unsigned flags = 0; flags < 64; flags++) {
+		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+			for (unsigned at = 0; at < 8; at++) {
+				for (int len = -1; len < 12; len++) {
+					memset(opts, 1, sizeof(opts));
+					opts[at] = kinds[k];
+					if (len >= 0 && at < 7)
+						opts[at + 1] = (uint8_t)len;
+					b->t.port = (uint16_t)(1000 + k);
+					guest_send(&b->net.guest, buf, guest_tcp_build(&b->t, buf, 1, (uint8_t)flags, opts, 8,
+										       NULL, 0));
+				}
+			}
+		}
+		guest_forget(&b->net.guest);
+	}
+	works_on(b);
+}
+
+static void fault_3_shrinking_window(void **state)
+{
+	struct bench *b = *state;
+
+	open_with_window(b, 0, 0);
+	fake_peer_sends(&b->net.sockets, b->fd, "first", 5);
+	fake_net_run(&b->net, MS(1));
+	b->t.window = 100;
+	guest_tcp_send(&b->t, TCP_ACK_, NULL, 0);
+	fake_peer_sends(&b->net.sockets, b->fd, "second, and some more of it", 27);
+	fake_net_run(&b->net, S(2));
+	b->t.no_ack = false;
+	guest_tcp_run(&b->t);
+	fake_net_run(&b->net, S(2));
+	guest_tcp_run(&b->t);
+	assert_int_equal(b->t.got_len, 32);
+	works_on(b);
+}
+
+static void fault_3_mss_option_on_a_later_segment(void **state)
+{
+	struct bench *b = *state;
+	static uint8_t data[20000];
+	uint8_t buf[200];
+
+	open_with_window(b, 4000, 4000);
+	fake_peer_sends(&b->net.sockets, b->fd, data, sizeof(data));
+	fake_net_run(&b->net, MS(1));
+	for (unsigned mss = 0; mss < 200; mss += 50) {
+		uint8_t opts[4] = { 2, 4, 0, (uint8_t)mss };
+
+		guest_send(&b->net.guest, buf, guest_tcp_build(&b->t, buf, b->t.snd_nxt, TCP_ACK_, opts, 4, NULL, 0));
+		fake_peer_sends(&b->net.sockets, b->fd, data, 3000);
+		fake_net_run(&b->net, MS(1));
+	}
+	b->t.no_ack = false;
+	for (int i = 0; i < 50; i++) {
+		guest_tcp_run(&b->t);
+		fake_net_run(&b->net, S(1));
+	}
+	assert_int_equal(b->t.got_len, 20000 + 4 * 3000);
+	works_on(b);
+}
+
+static void fault_4_persist_timer_with_an_empty_queue(void **state)
+{
+	struct bench *b = *state;
+	static uint8_t data[3000];
+	uint32_t acked;
+
+	open_with_window(b, 4000, 4000);
+	fake_peer_sends(&b->net.sockets, b->fd, data, 2000);
+	fake_net_run(&b->net, MS(1));
+	guest_tcp_run(&b->t);
+	acked = b->t.rcv_nxt;           /* all has arrived, and the guest says nothing of it */
+	for (uint32_t window = 0; window < 1600; window += 500) {
+		b->t.rcv_nxt = acked - 2000;
+		b->t.window = window;
+		guest_tcp_send(&b->t, TCP_ACK_, "x", 1);        /* the window shrinks: new data, old acknowledgement */
+		fake_net_run(&b->net, S(4));                    /* RTO: back to unsent; too big: persist */
+		b->t.rcv_nxt = acked;
+		guest_tcp_send(&b->t, TCP_ACK_, NULL, 0);       /* the late ACK empties it */
+		fake_net_run(&b->net, S(20));
+		b->t.window = 4000;
+		guest_tcp_send(&b->t, TCP_ACK_, NULL, 0);
+		guest_tcp_run(&b->t);
+		fake_peer_sends(&b->net.sockets, b->fd, data, 2000);
+		fake_net_run(&b->net, MS(1));
+		guest_tcp_run(&b->t);
+		acked += 2000;
+		assert_int_equal(b->t.rcv_nxt, acked);
+	}
+	works_on(b);
+}
+
+static void fault_5_reset_while_data_waits_for_the_host(void **state)
+{
+	struct bench *b = *state;
+	static uint8_t data[1000];
+
+	open_with_window(b, 65535, 65535);
+	b->net.sockets.s[b->fd].send_space = 0;
+	for (int i = 0; i < 10; i++)
+		guest_tcp_send(&b->t, TCP_ACK_, data, 1000);
+	fake_peer_resets(&b->net.sockets, b->fd);
+	guest_tcp_send(&b->t, TCP_ACK_, data, 1000);
+	fake_net_run(&b->net, 0);
+	guest_tcp_send(&b->t, TCP_ACK_ | TCP_FIN_, data, 1000);
+	fake_net_run(&b->net, S(1));
+	assert_int_equal(b->net.sockets.open_count, 0);
+	works_on(b);
+}
+
+static void fault_6_fins_while_data_waits_for_the_host(void **state)
+{
+	struct bench *b = *state;
+	static uint8_t data[1000];
+
+	open_with_window(b, 65535, 65535);
+	b->t.no_ack = false;
+	b->net.sockets.s[b->fd].send_space = 0;
+	guest_tcp_send(&b->t, TCP_ACK_ | TCP_FIN_, data, 1000);
+	fake_peer_closes(&b->net.sockets, b->fd);
+	fake_net_run(&b->net, MS(1));
+	guest_tcp_run(&b->t);
+	fake_net_run(&b->net, S(60));
+	b->net.sockets.s[b->fd].send_space = SIZE_MAX;
+	fake_net_run(&b->net, S(1));
+	assert_int_equal(b->net.sockets.s[b->fd].sent_len, 1000);
+	assert_int_equal(b->net.sockets.open_count, 0);
+}
+
+static uint64_t seed;
+
+static uint32_t rnd(uint32_t n)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (uint32_t)((seed >> 20) % n);
+}
+
+/* Segments near the window with random flags, lengths, options, windows; the host talks, closes and resets at random. */
+static void storm(struct bench *b, int segments)
+{
+	static uint8_t buf[70000], data[66000];
+
+	b->t.no_ack = true;
+	for (int i = 0; i < segments; i++) {
+		uint8_t opts[40], flags = TCP_ACK_;
+		uint32_t seq, save = b->t.rcv_nxt;
+		size_t opts_len = 0, len = 0, n;
+		int fd;
+
+		if (rnd(50) == 0)
+			flags = (uint8_t)rnd(64);
+		if (rnd(8) == 0) {
+			opts_len = rnd(11) * 4;
+			for (size_t k = 0; k < opts_len; k++)
+				opts[k] = (uint8_t)(rnd(3) ? rnd(9) : rnd(256));
+		}
+		if (rnd(3))
+			len = rnd(4) ? rnd(1500) : rnd(64000);
+		seq = b->t.snd_una + (rnd(4) ? 0 : rnd(6000) - 3000u);
+		if (rnd(3) == 0)
+			b->t.rcv_nxt += rnd(9000) - 4500u;
+		if (rnd(4) == 0)
+			b->t.window = rnd(3) ? rnd(3000) : rnd(65536);
+		n = guest_tcp_build(&b->t, buf, seq, flags, opts, opts_len, data, len);
+		if (len > 1500)
+			guest_send_facts(&b->net.guest, buf, n, &(struct frame){
+				.needs_csum = true, .gso = GSO_TCPV4, .gso_size = 1460, .csum_start = 34, .csum_offset = 16,
+				.hdr_len = (uint16_t)(n - len) });
+		else
+			guest_send(&b->net.guest, buf, n);
+		b->t.rcv_nxt = save;
+		guest_tcp_run(&b->t);
+		fd = fake_find(&b->net.sockets, "93.184.216.34:80");
+		if (fd >= 0) {
+			switch (rnd(400)) {
+			case 0:
+				fake_peer_closes(&b->net.sockets, fd);
+				break;
+			case 1:
+				fake_peer_resets(&b->net.sockets, fd);
+				break;
+			case 2:
+				b->net.sockets.s[fd].send_space = rnd(2) ? SIZE_MAX : rnd(20000);
+				break;
+			default:
+				if (rnd(3) == 0 && b->net.sockets.s[fd].input_len - b->net.sockets.s[fd].input_at < 100000)
+					fake_peer_sends(&b->net.sockets, fd, data, rnd(10000));
+			}
+			b->net.sockets.s[fd].sent_len = 0;
+		}
+		fake_net_run(&b->net, rnd(20) ? 0 : MS(1 + rnd(300)));
+		if (fd < 0 || rnd(500) == 0) {          /* start over */
+			b->t.syn_ack_seen = b->t.reset = b->t.fin_seen = false;
+			b->t.snd_nxt = b->t.snd_una = rnd(0xffffffff);
+			b->t.scale = rnd(2) ? -1 : (int)rnd(15);
+			b->t.mss = (uint16_t)(rnd(2) ? 1460 : rnd(65536));
+			guest_tcp_open(&b->t);
+		}
+	}
+	guest_tcp_send(&b->t, TCP_RST_, NULL, 0);
+	fake_net_run(&b->net, S(300));
+}
+
+static void a_storm_of_random_segments_is_weathered(void **state)
+{
+	struct bench *b = *state;
+
+	seed = 12345;
+	storm(b, 60000);
+	works_on(b);
+}
+
+static void a_storm_with_long_segments_is_weathered(void **state)
+{
+	struct bench *b = *state;
+
+	port_accepts(&b->net.guest.port, PORT_CSUM | PORT_TSO4);
+	seed = 54321;
+	storm(b, 60000);
+	works_on(b);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(fault_1_truncated_options),
+		TEST(fault_3_shrinking_window),
+		TEST(fault_3_mss_option_on_a_later_segment),
+		TEST(fault_4_persist_timer_with_an_empty_queue),
+		TEST(fault_5_reset_while_data_waits_for_the_host),
+		TEST(fault_6_fins_while_data_waits_for_the_host),
+		TEST(a_storm_of_random_segments_is_weathered),
+		TEST(a_storm_with_long_segments_is_weathered),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
