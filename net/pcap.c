@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -20,11 +19,9 @@
 enum { MAGIC = 0xa1b2c3d4, LINKTYPE_ETHERNET = 1, HEADER = 24, RECORD = 16, MAXLEN = 65536 };
 
 struct pcap {
+	struct pcap_config cfg;
+	struct port *port;              /* NULL: not hung in yet */
 	struct port_filter filter;
-	uint64_t (*now)(void *owner);
-	void *owner;
-	uint64_t base_ns;               /* added to now() it is the wall clock's time */
-	uint32_t maxlen;
 	int fd;                         /* -1: a write has failed */
 	char *path;
 };
@@ -66,16 +63,15 @@ static void frame(void *owner, const struct frame *f, bool from_owner)
 {
 	struct pcap *s = owner;
 	struct iovec iov[FRAME_IOV_MAX + 1];
-	uint64_t now = s->base_ns + s->now(s->owner);
-	uint32_t keep = MIN(f->len, s->maxlen), left = keep;
+	uint64_t now = s->cfg.base_ns + clock_now(s->cfg.clock);
+	uint32_t keep = MIN(f->len, s->cfg.maxlen), left = keep;
 	uint8_t record[RECORD];
 	int count = 1;
 
-	(void)from_owner;
-	if (s->fd < 0)
+	if (s->fd < 0 || s->cfg.direction == (from_owner ? PCAP_TO_OWNER : PCAP_FROM_OWNER))
 		return;
-	put_le32(record, (uint32_t)(now / 1000000000));
-	put_le32(record + 4, (uint32_t)(now % 1000000000 / 1000));
+	put_le32(record, (uint32_t)(now / S(1)));
+	put_le32(record + 4, (uint32_t)(now % S(1) / US(1)));
 	iov[0] = (struct iovec){ record, sizeof(record) };
 	for (uint32_t i = 0; i < f->iov_count && i < FRAME_IOV_MAX && left; i++) {
 		size_t n = MIN(f->iov[i].iov_len, left);
@@ -102,7 +98,7 @@ static bool begin(struct pcap *s, struct err *err)
 	put_le32(header, MAGIC);
 	put_le16(header + 4, 2);
 	put_le16(header + 6, 4);
-	put_le32(header + 16, s->maxlen);
+	put_le32(header + 16, s->cfg.maxlen);
 	put_le32(header + 20, LINKTYPE_ETHERNET);
 	if (write(s->fd, header, sizeof(header)) == sizeof(header))
 		return true;
@@ -112,38 +108,34 @@ static bool begin(struct pcap *s, struct err *err)
 	return false;
 }
 
-struct pcap *pcap_open(const char *path, uint32_t maxlen, uint64_t (*now)(void *owner), void *owner, struct err *err)
+struct pcap *pcap_new(const struct pcap_config *config, struct port *p, struct err *err)
 {
 	struct pcap *s = calloc(1, sizeof(*s));
-	struct timespec wall;
 
-	assert(s);
-	s->path = strdup(path);
+	assert(s && config->clock);
+	s->cfg = *config;
+	s->cfg.maxlen = config->maxlen ? config->maxlen : MAXLEN;
+	s->path = strdup(config->path);
 	assert(s->path);
-	s->maxlen = maxlen ? maxlen : MAXLEN;
-	s->now = now;
-	s->owner = owner;
-	clock_gettime(CLOCK_REALTIME, &wall);
-	s->base_ns = (uint64_t)wall.tv_sec * 1000000000 + (uint64_t)wall.tv_nsec - now(owner);
-	s->filter = (struct port_filter){ .frame = frame, .owner = s };
-	s->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
+	s->fd = open(s->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
 	if (s->fd < 0)
-		err_errno(err, errno, "%s", path);
-	else if (begin(s, err))
-		return s;
-	pcap_close(s);
-	return NULL;
+		err_errno(err, errno, "%s", s->path);
+	if (s->fd < 0 || !begin(s, err)) {
+		pcap_free(s);
+		return NULL;
+	}
+	s->port = p;
+	s->filter = (struct port_filter){ .frame = frame, .owner = s };
+	port_add_filter(p, &s->filter);
+	return s;
 }
 
-struct port_filter *pcap_filter(struct pcap *s)
-{
-	return &s->filter;
-}
-
-void pcap_close(struct pcap *s)
+void pcap_free(struct pcap *s)
 {
 	if (!s)
 		return;
+	if (s->port)
+		port_remove_filter(s->port, &s->filter);
 	if (s->fd >= 0)
 		close(s->fd);
 	free(s->path);

@@ -23,7 +23,7 @@ struct pcap_config {
 struct pcap;
 
 /*
- * Opens the file and watches p.  NULL with err ("PATH: reason").  Each frame is one record as it crosses: a GSO frame
+ * Opens the file and watches p.  NULL with err ("PATH: reason"), and no new file.  Each frame is one record as it crosses: a GSO frame
  * is one long frame, a sum still to be made is not made yet.
  */
 struct pcap *pcap_new(const struct pcap_config *config, struct port *p, struct err *err);

@@ -5,18 +5,18 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/bytes.h"
 #include "net/pcap.h"
+#include "tests/fake/fake_clock.h"
 #include "tests/fake/fake_end.h"
 
 struct bench {
 	char path[64];
-	uint64_t now;
+	struct fake_clock clock;
 	struct fake_end a, b;
 	struct pcap *pcap;
 	uint8_t file[200000];
@@ -32,6 +32,7 @@ static int setup(void **state)
 	fd = mkstemp(t->path);
 	assert_true(fd >= 0);
 	close(fd);
+	fake_clock_init(&t->clock);
 	fake_end_init(&t->a);
 	fake_end_init(&t->b);
 	port_join(&t->a.port, &t->b.port);
@@ -43,36 +44,34 @@ static int teardown(void **state)
 {
 	struct bench *t = *state;
 
-	pcap_close(t->pcap);
+	pcap_free(t->pcap);
 	fake_end_free(&t->a);
 	fake_end_free(&t->b);
+	fake_clock_free(&t->clock);
 	unlink(t->path);
 	free(t);
 	return 0;
 }
 
-static uint64_t now(void *owner)
+static struct pcap *capture_to(struct bench *t, const char *path, uint32_t maxlen, int direction, struct err *err)
 {
-	struct bench *t = owner;
-
-	return t->now;
+	return pcap_new(&(struct pcap_config){ .path = path, .maxlen = maxlen, .clock = t->clock.clock,
+		.base_ns = S(1700000000) + US(5), .direction = direction }, &t->a.port, err);
 }
 
-static void capture(struct bench *t, uint32_t maxlen)
+static void capture(struct bench *t, uint32_t maxlen, int direction)
 {
 	struct err err;
 
-	t->pcap = pcap_open(t->path, maxlen, now, t, &err);
+	t->pcap = capture_to(t, t->path, maxlen, direction, &err);
 	assert_non_null(t->pcap);
-	port_add_filter(&t->a.port, pcap_filter(t->pcap));
 }
 
 static void finish(struct bench *t)
 {
 	FILE *f;
 
-	port_remove_filter(&t->a.port, pcap_filter(t->pcap));
-	pcap_close(t->pcap);
+	pcap_free(t->pcap);
 	t->pcap = NULL;
 	f = fopen(t->path, "rb");
 	assert_non_null(f);
@@ -84,18 +83,14 @@ static void both_directions_are_written_with_their_time(void **state)
 {
 	struct bench *t = *state;
 	uint8_t x[100], y[60];
-	time_t before, after;
 	const uint8_t *r;
-	uint64_t first;
 
-	t->now = 5000000000;
-	before = time(NULL);
-	capture(t, 0);
-	after = time(NULL);
+	capture(t, 0, PCAP_BOTH);
 	fake_frame_fill(x, 100, 1);
 	fake_frame_fill(y, 60, 2);
+	t->clock.now = S(3) + MS(250);
 	port_send_bytes(&t->a.port, x, 100);
-	t->now += 2750000000;           /* 2.75 s of the guest's time */
+	t->clock.now = S(4);
 	port_send_bytes(&t->b.port, y, 60);
 	finish(t);
 	assert_int_equal(t->len, 24 + 16 + 100 + 16 + 60);
@@ -106,15 +101,29 @@ static void both_directions_are_written_with_their_time(void **state)
 	assert_int_equal(le32(r + 16), 65536);
 	assert_int_equal(le32(r + 20), 1);
 	r += 24;
-	assert_in_range(le32(r), before, after);
-	first = le32(r) * (uint64_t)1000000 + le32(r + 4);
-	assert_true(le32(r + 4) < 1000000);
+	assert_int_equal(le32(r), 1700000003);
+	assert_int_equal(le32(r + 4), 250005);
 	assert_int_equal(le32(r + 8), 100);
 	assert_int_equal(le32(r + 12), 100);
 	assert_memory_equal(r + 16, x, 100);
 	r += 116;
-	assert_in_range(le32(r) * (uint64_t)1000000 + le32(r + 4) - first, 2749999, 2750001);
+	assert_int_equal(le32(r), 1700000004);
 	assert_memory_equal(r + 16, y, 60);
+}
+
+static void one_direction_can_be_asked_for(void **state)
+{
+	struct bench *t = *state;
+	uint8_t x[60];
+
+	capture(t, 0, PCAP_TO_OWNER);
+	fake_frame_fill(x, 60, 1);
+	port_send_bytes(&t->a.port, x, 60);
+	assert_int_equal(t->b.frames, 1);
+	port_send_bytes(&t->b.port, x, 60);
+	port_send_bytes(&t->b.port, x, 60);
+	finish(t);
+	assert_int_equal(t->len, 24 + 2 * 76);
 }
 
 static void long_frames_are_cut_to_maxlen(void **state)
@@ -122,7 +131,7 @@ static void long_frames_are_cut_to_maxlen(void **state)
 	struct bench *t = *state;
 	uint8_t x[1000];
 
-	capture(t, 64);
+	capture(t, 64, PCAP_BOTH);
 	fake_frame_fill(x, 1000, 1);
 	port_send_bytes(&t->a.port, x, 1000);
 	port_send_bytes(&t->a.port, x, 40);
@@ -142,7 +151,7 @@ static void a_gso_frame_is_one_record(void **state)
 	struct frame f = { .iov = iov, .iov_count = 3, .len = sizeof(x), .needs_csum = true, .gso = GSO_TCPV4, .gso_size = 1460,
 			   .csum_start = 34, .csum_offset = 16 };
 
-	capture(t, 0);
+	capture(t, 0, PCAP_BOTH);
 	port_send(&t->a.port, &f, 1);
 	assert_true(t->b.frames > 1);
 	finish(t);
@@ -155,9 +164,9 @@ static void a_file_that_cannot_be_made_is_an_error_with_its_reason(void **state)
 	struct bench *t = *state;
 	struct err err;
 
-	assert_null(pcap_open("/nonexistent/x.pcap", 0, now, t, &err));
+	assert_null(capture_to(t, "/nonexistent/x.pcap", 0, PCAP_BOTH, &err));
 	assert_string_equal(err.text, "/nonexistent/x.pcap: No such file or directory");
-	assert_null(pcap_open("/tmp", 0, now, t, &err));
+	assert_null(capture_to(t, "/tmp", 0, PCAP_BOTH, &err));
 	assert_string_equal(err.text, "/tmp: Is a directory");
 }
 
@@ -167,7 +176,7 @@ static void a_full_disk_ends_the_capture_and_nothing_else(void **state)
 	struct err err;
 	uint8_t x[60];
 
-	assert_null(pcap_open("/dev/full", 0, now, t, &err));
+	assert_null(capture_to(t, "/dev/full", 0, PCAP_BOTH, &err));
 	assert_string_equal(err.text, "/dev/full: No space left on device");
 	fake_frame_fill(x, 60, 1);
 	assert_true(port_send_bytes(&t->a.port, x, 60));
@@ -178,6 +187,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(both_directions_are_written_with_their_time),
+		T(one_direction_can_be_asked_for),
 		T(long_frames_are_cut_to_maxlen),
 		T(a_gso_frame_is_one_record),
 		T(a_file_that_cannot_be_made_is_an_error_with_its_reason),
