@@ -92,12 +92,12 @@ static size_t receive(void *owner, const struct frame *frames, size_t n)
 		struct hub_end *e = h->end[i];
 		size_t sent = 0;
 
-		if (e == from || !e->port.peer)
+		if (e == from)
 			continue;
 		/* an end that is in the middle of a send is the one that asks: two hubs in a circle */
 		if (!e->port.sending && !e->count)
 			sent = port_send(&e->port, frames, n);
-		if (cable && !e->count && !e->port.sending)
+		if (cable && e->port.peer && !e->count && !e->port.sending)
 			return sent;
 		for (; sent < n; sent++)
 			enqueue(e, &frames[sent]);
