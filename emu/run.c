@@ -557,7 +557,8 @@ static void loop_threaded(struct run *r)
 		if (clock_deadline(r->clock) < next)
 			next = clock_deadline(r->clock);
 		run_unlock(r);
-		clock_run(r->loop_clock);
+		if (clock_run(r->loop_clock))
+			next = 0;               /* it may have left work for the machine's clock */
 		if (atomic_load(&r->requests))
 			continue;
 		now = run_now(r);
@@ -644,7 +645,8 @@ static void loop_icount(struct run *r)
 		run_lock(r);
 		clock_run(r->clock);
 		run_unlock(r);
-		clock_run(r->loop_clock);
+		if (clock_run(r->loop_clock))
+			continue;
 		if (r->running && icount_slice(r)) {
 			loop_poll(r->loop, 0);
 			continue;
