@@ -44,7 +44,7 @@ struct ide_config {
 };
 
 struct ide *ide_new(const struct ide_config *config);
-void ide_free(struct ide *s);           /* no disk request may be under way */
+void ide_free(struct ide *s);           /* after its disks were closed: none may call back any more */
 
 /* The command block (8 registers; the data port takes 1, 2 and 4 bytes) and the control block (1 register). */
 extern const struct io_ops ide_command_ops, ide_control_ops;

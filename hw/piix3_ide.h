@@ -23,6 +23,6 @@ struct piix3_ide_config {
 
 struct piix3_ide;
 struct piix3_ide *piix3_ide_new(const struct piix3_ide_config *config, struct err *err);
-void piix3_ide_free(struct piix3_ide *s);       /* no disk request may be under way */
+void piix3_ide_free(struct piix3_ide *s);       /* after its disks were closed: none may call back any more */
 
 #endif

@@ -203,6 +203,26 @@ static void the_data_port_takes_every_width(void **state)
 	assert_int_equal(b->hd.data[512], fake_disk_byte(512));
 }
 
+static void a_channel_outlives_its_disks(void **state)
+{
+	struct bench *b = *state;
+	struct fake_disk *disk = malloc(sizeof(*disk));
+	struct ide *ide;
+
+	(void)state;
+	fake_disk_init(disk, 4096);
+	ide = ide_new(&(struct ide_config){
+		.irq = fake_irq_line(&b->irq), .disk = { &disk->disk }, .clock = b->clock.clock, .instance = 1,
+		.states = b->states });
+	assert_true(bus_map(b->ports, 0x170, 8, &ide_command_ops, ide, "ide", NULL));
+	out(b, 0x177, 0xe7);                    /* a request that nobody will do any more */
+	assert_int_equal(in(b, 0x177), 0x80);
+	fake_disk_free(disk);
+	free(disk);
+	bus_unmap(b->ports, 0x170);
+	ide_free(ide);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -216,6 +236,7 @@ int main(void)
 		TEST(while_one_drive_is_busy_the_registers_are_closed),
 		TEST(without_a_dma_engine_dma_commands_are_aborted),
 		TEST(the_data_port_takes_every_width),
+		TEST(a_channel_outlives_its_disks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
