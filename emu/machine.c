@@ -191,6 +191,15 @@ static bool add_file(struct machine *m, const char *name, struct blob blob, stru
 	return true;
 }
 
+/* SeaBIOS's own serial console, for who has no other screen (its src/sercon.c reads the port from this file). */
+static bool add_serial_console(struct machine *m, struct err *err)
+{
+	static const uint8_t com1[2] = { 0xf8, 0x03 };
+	struct blob b = { memcpy(malloc(sizeof(com1)), com1, sizeof(com1)), sizeof(com1) };
+
+	return add_file(m, "etc/sercon-port", b, err);
+}
+
 static bool load_fw_cfg(struct machine *m, const struct option_item *item, struct err *err)
 {
 	struct opts *o = (struct opts *)&item->opts;
@@ -255,6 +264,8 @@ static bool load_files(struct machine *m, struct err *err)
 			return false;
 		}
 	}
+	if (o->nographic && !add_serial_console(m, err))
+		return false;
 	return load_bios(m, err) && load_vga_rom(m, err);
 }
 
