@@ -437,6 +437,8 @@ void fake_peer_sends(struct fake_sockets *f, int fd, const void *data, size_t le
 {
 	struct fake_socket *s = get(f, fd);
 
+	if (!len)
+		return;
 	if (s->input_at < s->input_len)
 		memmove(s->input, s->input + s->input_at, s->input_len - s->input_at);
 	s->input_len -= s->input_at;

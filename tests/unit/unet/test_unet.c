@@ -207,7 +207,7 @@ static uint64_t run_script(void)
 		while ((f = guest_next(&n.guest))) {
 			for (uint32_t k = 0; k < f->len; k++)
 				hash = (hash ^ f->data[k]) * 1099511628211u;
-			if (f->len > 54 && f->data[23] == 6) {
+			if (f->data[23] == 6 && (be16(f->data + 16) > 40 || (f->data[47] & TCP_SYN_))) {
 				t.rcv_nxt = be32(f->data + 38) + (f->data[47] & TCP_SYN_ ? 1 : be16(f->data + 16) - 40u);
 				guest_tcp_send(&t, TCP_ACK_, "x", 1);
 			}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/* The host's own sockets: a guest of frames against real loopback peers, on the real clock and loop. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/loop.h"
+#include "tests/fake/fake_guest.h"
+#include "unet/unet.h"
+
+enum { GATEWAY = 0x0a000202, GUEST = 0x0a00020f };
+
+struct bench {
+	struct clock *clock;
+	struct loop *loop;
+	struct unet *u;
+	struct guest g;
+};
+
+static uint64_t now(void *owner)
+{
+	struct timespec ts;
+
+	(void)owner;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static int setup_with(void **state, unsigned accepts)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+	struct unet_config c;
+	struct err err;
+	uint8_t buf[64];
+
+	b->clock = clock_new(&(struct clock_config){ .now = now });
+	b->loop = loop_new();
+	unet_config_defaults(&c);
+	c.clock = b->clock;
+	c.loop = b->loop;
+	b->u = unet_new(&c, &err);
+	if (!b->u)
+		fail_msg("%s", err.text);
+	guest_init(&b->g, GUEST, accepts);
+	port_join(unet_port(b->u), &b->g.port);
+	guest_send(&b->g, buf, guest_arp(&b->g, buf, 1, GUEST, GATEWAY));
+	guest_forget(&b->g);
+	*state = b;
+	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_with(state, 0);
+}
+
+static int setup_tso(void **state)
+{
+	return setup_with(state, PORT_CSUM | PORT_TSO4);
+}
+
+static int teardown(void **state)
+{
+	struct bench *b = *state;
+
+	assert_int_equal(b->g.bad_checksums, 0);
+	guest_free(&b->g);
+	unet_free(b->u);
+	loop_free(b->loop);
+	clock_free(b->clock);
+	free(b);
+	return 0;
+}
+
+static void run(struct bench *b, int ms)
+{
+	loop_poll(b->loop, MS((uint64_t)ms));
+	clock_run(b->clock);
+}
+
+static int listener(uint16_t *port, int type)
+{
+	int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	if (type == SOCK_STREAM)
+		assert_int_equal(listen(fd, 10), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	*port = ntohs(a.sin_port);
+	return fd;
+}
+
+static void open_to(struct bench *b, struct guest_tcp *t, uint16_t port)
+{
+	guest_tcp_init(t, &b->g, GATEWAY, 40000, port);
+	t->window = 1 << 19;
+	guest_tcp_send(t, TCP_SYN_, NULL, 0);
+	for (int i = 0; i < 100 && !t->syn_ack_seen; i++) {
+		guest_tcp_run(t);
+		run(b, 10);
+	}
+	assert_true(t->syn_ack_seen);
+	guest_tcp_send(t, TCP_ACK_, NULL, 0);
+}
+
+static int accept_soon(struct bench *b, int l)
+{
+	for (int i = 0; i < 200; i++) {
+		int fd = accept4(l, NULL, NULL, SOCK_NONBLOCK);
+
+		if (fd >= 0)
+			return fd;
+		run(b, 5);
+	}
+	fail();
+	return -1;
+}
+
+static uint8_t *pattern(size_t len)
+{
+	uint8_t *p = malloc(len);
+
+	for (size_t i = 0; i < len; i++)
+		p[i] = (uint8_t)(i * 131 + (i >> 9));
+	return p;
+}
+
+enum { TEN_MB = 10 << 20 };
+
+static void ten_megabytes_to_the_host_and_back(void **state)
+{
+	struct bench *b = *state;
+	struct guest_tcp t;
+	uint16_t port;
+	int l = listener(&port, SOCK_STREAM), fd;
+	uint8_t *data = pattern(TEN_MB), *echo = malloc(TEN_MB);
+	size_t sent = 0, got = 0, echoed = 0;
+	bool shut = false;
+
+	open_to(b, &t, port);
+	fd = accept_soon(b, l);
+	for (int i = 0; i < 200000 && !(t.fin_seen && t.got_len == TEN_MB); i++) {
+		ssize_t n;
+
+		while (sent < TEN_MB && t.snd_nxt - t.snd_una + 1460 <= t.far_window) {
+			size_t step = MIN(1460, TEN_MB - sent);
+
+			guest_tcp_send(&t, TCP_ACK_, data + sent, step);
+			sent += step;
+			if (sent == TEN_MB)
+				guest_tcp_send(&t, TCP_ACK_ | TCP_FIN_, NULL, 0);
+		}
+		while ((n = recv(fd, echo + got, MIN(100000, TEN_MB - got), 0)) > 0)
+			got += (size_t)n;
+		if (echoed < got && (n = send(fd, echo + echoed, got - echoed, MSG_NOSIGNAL)) > 0)
+			echoed += (size_t)n;
+		if (echoed == TEN_MB && !shut) {
+			shutdown(fd, SHUT_WR);
+			shut = true;
+		}
+		if (!guest_tcp_run(&t))
+			run(b, 1);
+		else
+			run(b, 0);
+	}
+	assert_int_equal(got, TEN_MB);
+	assert_memory_equal(echo, data, TEN_MB);
+	assert_int_equal(t.got_len, TEN_MB);
+	assert_memory_equal(t.got, data, TEN_MB);
+	assert_true(t.fin_seen);
+	assert_false(t.reset);
+	close(fd);
+	close(l);
+	free(data);
+	free(echo);
+	guest_tcp_free(&t);
+}
+
+static void a_closed_port_of_the_host_refuses_at_once(void **state)
+{
+	struct bench *b = *state;
+	struct guest_tcp t;
+	uint16_t port;
+	int l = listener(&port, SOCK_STREAM);
+
+	close(l);
+	guest_tcp_init(&t, &b->g, GATEWAY, 40000, port);
+	guest_tcp_send(&t, TCP_SYN_, NULL, 0);
+	for (int i = 0; i < 10 && !t.reset; i++) {
+		guest_tcp_run(&t);
+		run(b, 5);
+	}
+	assert_true(t.reset);
+	guest_tcp_free(&t);
+}
+
+static void a_guests_reset_is_a_reset_on_the_host(void **state)
+{
+	struct bench *b = *state;
+	struct guest_tcp t;
+	uint16_t port;
+	char c;
+	int l = listener(&port, SOCK_STREAM), fd;
+
+	open_to(b, &t, port);
+	fd = accept_soon(b, l);
+	guest_tcp_send(&t, TCP_RST_, NULL, 0);
+	run(b, 10);
+	assert_int_equal(recv(fd, &c, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	close(fd);
+	close(l);
+	guest_tcp_free(&t);
+}
+
+static void a_hosts_reset_is_a_reset_on_the_guest(void **state)
+{
+	struct bench *b = *state;
+	struct guest_tcp t;
+	uint16_t port;
+	struct linger linger = { 1, 0 };
+	int l = listener(&port, SOCK_STREAM), fd;
+
+	open_to(b, &t, port);
+	fd = accept_soon(b, l);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	close(fd);
+	for (int i = 0; i < 20 && !t.reset; i++) {
+		run(b, 10);
+		guest_tcp_run(&t);
+	}
+	assert_true(t.reset);
+	close(l);
+	guest_tcp_free(&t);
+}
+
+static void an_idle_half_closed_connection_does_not_spin(void **state)
+{
+	struct bench *b = *state;
+	struct guest_tcp t;
+	uint16_t port;
+	int l = listener(&port, SOCK_STREAM), fd, events = 0;
+
+	open_to(b, &t, port);
+	fd = accept_soon(b, l);
+	t.no_ack = true;                        /* the guest takes nothing any more */
+	guest_tcp_send(&t, TCP_ACK_ | TCP_FIN_, NULL, 0);
+	assert_int_equal(send(fd, "some data", 9, 0), 9);
+	shutdown(fd, SHUT_WR);
+	for (int i = 0; i < 20; i++)
+		events += loop_poll(b->loop, MS(5));
+	assert_true(events < 10);
+	close(fd);
+	close(l);
+	guest_tcp_send(&t, TCP_RST_, NULL, 0);
+	guest_tcp_free(&t);
+}
+
+static void datagrams_go_to_the_host_and_back(void **state)
+{
+	struct bench *b = *state;
+	struct guest_packet p;
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	uint16_t port;
+	uint8_t buf[200];
+	char text[10];
+	int s = listener(&port, SOCK_DGRAM);
+
+	guest_send(&b->g, buf, guest_udp(&b->g, buf, GATEWAY, 5000, port, "hello", 5));
+	run(b, 10);
+	assert_int_equal(recvfrom(s, text, sizeof(text), 0, (struct sockaddr *)&from, &len), 5);
+	assert_int_equal(sendto(s, "answer", 6, 0, (struct sockaddr *)&from, len), 6);
+	run(b, 100);
+	assert_true(guest_packet(&b->g, &p));
+	assert_int_equal(p.src, GATEWAY);
+	assert_int_equal(p.sport, port);
+	assert_int_equal(p.dport, 5000);
+	assert_memory_equal(p.data, "answer", 6);
+	/* and a closed port says so */
+	close(s);
+	guest_send(&b->g, buf, guest_udp(&b->g, buf, GATEWAY, 5000, port, "hello", 5));
+	run(b, 100);
+	assert_true(guest_packet(&b->g, &p));
+	assert_int_equal(p.protocol, 1);
+	assert_int_equal(p.icmp_type, 3);
+	assert_int_equal(p.icmp_code, 3);
+	assert_int_equal(p.src, GATEWAY);
+	assert_int_equal(be16(p.data + 22), port);
+}
+
+static void a_forward_brings_a_client_to_the_guest(void **state)
+{
+	struct bench *b = *state;
+	struct guest_packet p;
+	struct guest_tcp t;
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct err err;
+	uint16_t port;
+	char text[16];
+	int c[2];
+
+	if (!unet_hostfwd_add(b->u, "tcp:127.0.0.1:0-:22", &port, &err))
+		fail_msg("%s", err.text);
+	a.sin_port = htons(port);
+	for (int i = 0; i < 2; i++) {
+		c[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		guest_forget(&b->g);
+		assert_int_equal(connect(c[i], (struct sockaddr *)&a, sizeof(a)), 0);
+		run(b, 100);
+		assert_true(guest_packet(&b->g, &p));
+		assert_int_equal(p.flags, TCP_SYN_);
+		assert_int_equal(p.src, GATEWAY);
+		guest_tcp_init(&t, &b->g, p.src, 22, p.sport);
+		t.rcv_nxt = p.seq + 1;
+		t.far_scale = p.scale;
+		if (i == 0)
+			guest_tcp_send(&t, TCP_SYN_ | TCP_ACK_, NULL, 0);
+		else
+			guest_tcp_send_at(&t, 0, TCP_RST_ | TCP_ACK_, NULL, 0);
+		run(b, 10);
+		guest_tcp_run(&t);
+		if (i == 0) {
+			assert_int_equal(send(c[i], "hello", 5, 0), 5);
+			run(b, 100);
+			guest_tcp_run(&t);
+			assert_int_equal(t.got_len, 5);
+			guest_tcp_send(&t, TCP_ACK_, "world", 5);
+			assert_int_equal(recv(c[i], text, sizeof(text), 0), 5);
+		} else {
+			assert_int_equal(recv(c[i], text, sizeof(text), 0), -1);
+			assert_int_equal(errno, ECONNRESET);
+		}
+		guest_tcp_free(&t);
+	}
+	close(c[0]);
+	close(c[1]);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(ten_megabytes_to_the_host_and_back),
+		cmocka_unit_test_setup_teardown(ten_megabytes_to_the_host_and_back, setup_tso, teardown),
+		TEST(a_closed_port_of_the_host_refuses_at_once),
+		TEST(a_guests_reset_is_a_reset_on_the_host),
+		TEST(a_hosts_reset_is_a_reset_on_the_guest),
+		TEST(an_idle_half_closed_connection_does_not_spin),
+		TEST(datagrams_go_to_the_host_and_back),
+		TEST(a_forward_brings_a_client_to_the_guest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
