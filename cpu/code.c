@@ -149,9 +149,13 @@ static void unmark(struct cpu *c, uint64_t page)
 		atomic_store(&s->code_granules[at], 0);
 	unlock(&s->code_lock);
 	if (last) {
+		/*
+		 * Not outside_end: it would do work that others have posted, and whoever called us is in the middle of
+		 * dropping code.  The work stays posted, and EV_WORK ends the block.
+		 */
 		outside_begin(c);
 		s->ops->mark_code(s->owner, page, false);
-		outside_end(c);
+		atomic_store(&c->in_guest, true);
 	}
 }
 
@@ -466,7 +470,7 @@ void code_map_changed(struct cpu *c)
 
 /* --- work posted by others -------------------------------------------------------------------------------------- */
 
-void code_do_work(struct cpu *c)
+static void do_posted(struct cpu *c)
 {
 	struct cpu_work *w = &c->work;
 	struct cpu_work todo;
@@ -499,6 +503,13 @@ void code_do_work(struct cpu *c)
 	if (todo.all_code)
 		drop_everything(c);
 	atomic_store(&w->done, ticket);
+}
+
+void code_do_work(struct cpu *c)
+{
+	do {
+		do_posted(c);
+	} while (atomic_load(&c->events) & EV_WORK);    /* posted while marks were taken back */
 }
 
 void code_post_remapped(struct cpu *c)
