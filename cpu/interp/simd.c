@@ -19,11 +19,17 @@ void simd_refuse_avx(struct cpu *c)
 
 static uint64_t vector_address(struct cpu *c, const struct insn *i, unsigned size, bool write)
 {
-	uint64_t linear = mem_address(c, i, size, write);
+	uint64_t offset = effective_address(c, i);
+	unsigned seg = i->mem.seg;
 
-	if (i->traits & INSN_ALIGNED && size >= 16 && linear & (size - 1))
-		fault_gp(c, 0);
-	return linear;
+	/* Before the segment's own checks, which may be #SS (measured). */
+	if (i->traits & INSN_ALIGNED && size >= 16) {
+		uint64_t base = code64(c) && seg != SEG_FS && seg != SEG_GS ? 0 : c->s.seg[seg].base;
+
+		if ((offset + base) & (size - 1))
+			fault_gp(c, 0);
+	}
+	return linear_address(c, seg, offset, size, write);
 }
 
 v128 simd_load(struct cpu *c, const struct insn *i, unsigned size)

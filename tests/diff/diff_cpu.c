@@ -2,9 +2,9 @@
 /*
  * diff_cpu: our processor against the host's on random cases.
  *
- *	diff_cpu [-n cases] [-s seed] [-m 16|32|64] [-o operation] [-c instructions] [-f class] [-g] [-v]
+ *	diff_cpu [-n cases] [-s seed] [-m 16|32|64] [-o operation] [-c instructions] [-f class] [-k first] [-g] [-v]
  *
- * class: x87, mmx, sse, avx, other.  -g: generic handlers only.  -v: every difference, not one per operation.
+ * -k: the first case to run (as a report names it).  class: x87, mmx, sse, avx, other.  -g: generic handlers only.  -v: every difference, not one per operation.
  * The cases run in a child, which a wild case may kill: the next one goes on behind that case.  Exit status 1 if something differs.
  */
 #include "tests/diff/diff.h"
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 static struct options {
-	uint64_t cases, seed;
+	uint64_t cases, seed, first;
 	unsigned mode, count;
 	enum op op;
 	unsigned with, without;         /* traits */
@@ -35,7 +35,7 @@ static uint8_t data[DATA_SIZE];
 static void work(void)
 {
 	static char what[1024];
-	struct diff_rng r = { 0x9e3779b97f4a7c15 };
+	struct diff_rng r = { 0x9e3779b97f4a7c15 }, data_rng;
 	struct diff_case c;
 	const char *why;
 
@@ -55,8 +55,9 @@ static void work(void)
 		r.s = (options.seed << 40) + n * 2 + 1;
 		for (unsigned k = 0; k < 4; k++)
 			diff_random(&r);
-		if (n % 64 == 0)
-			gen_data(&r, data);
+		data_rng.s = (options.seed << 40) + (n & ~63ull) + 7;   /* new data every 64 cases */
+		if (n % 64 == 0 || n == options.first)
+			gen_data(&data_rng, data);
 		if (!gen_case(&r, &c, mode, op, options.count))
 			continue;
 		if ((options.with && !(c.insn[0].traits & options.with)) || c.insn[0].traits & options.without)
@@ -109,7 +110,7 @@ static void parse(int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "n:s:m:o:c:f:gv")) != -1) {
+	while ((o = getopt(argc, argv, "n:s:m:o:c:f:k:gv")) != -1) {
 		switch (o) {
 		case 'n':
 			options.cases = strtoull(optarg, NULL, 0);
@@ -128,6 +129,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'f':
 			class(optarg);
+			break;
+		case 'k':
+			options.first = strtoull(optarg, NULL, 0);
 			break;
 		case 'g':
 			options.generic = true;
@@ -150,6 +154,8 @@ int main(int argc, char **argv)
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		return 2;
+	shared->done = options.first;
+	options.cases += options.first;
 	for (;;) {
 		pid_t pid = fork();
 

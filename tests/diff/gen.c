@@ -329,12 +329,16 @@ static uint64_t offset_of(const struct diff_case *t, const struct insn *i, uint6
 	return a & address_mask(i);
 }
 
-uint64_t gen_address(const struct diff_case *t)
+static uint64_t gen_address_of(const struct diff_case *t, const struct insn *i, uint64_t rip)
 {
-	const struct insn *i = &t->insn[0];
-	uint64_t a = segment_base(t->mode, i->mem.seg) + offset_of(t, i, t->in.rip);
+	uint64_t a = segment_base(t->mode, i->mem.seg) + offset_of(t, i, rip);
 
 	return t->mode == 64 ? a : (uint32_t)a;
+}
+
+uint64_t gen_address(const struct diff_case *t)
+{
+	return gen_address_of(t, &t->insn[0], t->in.rip);
 }
 
 /* May a host access go there?  Below the sanitizer's shadow nothing is mapped but our pages. */
@@ -490,6 +494,39 @@ static bool branch_is_safe(struct diff_case *t, struct diff_rng *r, const struct
 	return true;
 }
 
+/* General registers that i writes, also without saying so; all of them for what is not worth listing. */
+static uint16_t registers_written(const struct insn *i)
+{
+	uint16_t mask = 0;
+
+	for (unsigned n = 0; n < i->operands; n++)
+		if (i->o[n].kind == OPD_GPR && i->o[n].written)
+			mask |= (uint16_t)(1 << i->o[n].reg);
+	switch ((int)i->op) {
+	case OP_MUL: case OP_IMUL: case OP_DIV: case OP_IDIV: case OP_CWD: case OP_CBW: case OP_CMPXCHG: case OP_CMPXCHG8B:
+	case OP_CMPXCHG16B: case OP_LAHF: case OP_XLAT: case OP_AAA: case OP_AAS: case OP_AAD: case OP_AAM: case OP_DAA: case OP_DAS:
+	case OP_SALC: case OP_PCMPESTRI: case OP_PCMPISTRI:
+		return mask | 1 << RAX | 1 << RDX | 1 << RCX | 1 << RBX;
+	case OP_PUSH: case OP_POP: case OP_PUSHF: case OP_PUSHA: case OP_ENTER: case OP_LEAVE:
+		return mask | 1 << RSP | 1 << RBP;
+	case OP_POPA:
+		return 0xffff;
+	default:
+		return i->traits & INSN_STRING ? 0xffff : mask;
+	}
+}
+
+static uint16_t address_registers(const struct insn *i)
+{
+	uint16_t mask = 0;
+
+	if (i->mem_op != 0xff && i->mem.base < 16)
+		mask |= (uint16_t)(1 << i->mem.base);
+	if (i->mem_op != 0xff && i->mem.index < 16 && !i->mem.vsib)
+		mask |= (uint16_t)(1 << i->mem.index);
+	return mask;
+}
+
 static bool explicit_memory(const struct insn *i)
 {
 	return i->mem_op != 0xff && !(i->traits & INSN_STRING) && i->op != OP_XLAT;
@@ -538,11 +575,28 @@ static bool gen_insn(struct diff_rng *r, struct diff_case *t, enum op op, bool f
 		code[n] &= 1;
 	if (insn_decode(i, code, 15, t->mode) != DECODE_OK || i->op != op || !allowed(i, code))
 		return false;
-	if (follower) {
-		if (is_branch(i) || i->traits & INSN_STRING || (explicit_memory(i) && i->op != OP_LEA) || i->op == OP_XLAT ||
-		    i->op == OP_LEAVE || i->op == OP_ENTER)
+	/* What diff.c knows to be different is only looked for in the first place. */
+	if (follower && (i->op == OP_MASKMOVQ || i->op == OP_MASKMOVDQU || i->op == OP_DPPS || i->op == OP_DPPD ||
+			 i->op == OP_VCVTPS2PH || i->op == OP_LDMXCSR || (i->op == OP_FLDENV && i->mem_op != 0xff)))
+		return false;
+	if (follower && (is_branch(i) || i->traits & INSN_STRING || i->op == OP_XLAT || i->op == OP_LEAVE || i->op == OP_ENTER ||
+			 i->op == OP_POPA || i->op == OP_PUSHA))
+		return false;
+	if (follower && (explicit_memory(i) && i->op != OP_LEA)) {
+		/* Simple ones only, by registers that are still as they were; free ones may yet be chosen. */
+		bool simple = i->o[i->mem_op].size && i->o[i->mem_op].size <= 16 && !i->mem.vsib &&
+			      !(i->op >= OP_SHA1RNDS4 && i->op <= OP_SHA256MSG2) && i->op != OP_BT && i->op != OP_BTS && i->op != OP_BTR && i->op != OP_BTC;
+		uint64_t rip = t->in.rip;
+
+		if (!simple || address_registers(i) & t->written)
 			return false;
-	} else {
+		t->in.rip += t->code_len;
+		if (!(address_registers(i) & t->pinned) && !steer(t, r, i, code))
+			simple = false;
+		t->in.rip = rip;
+		if (!simple || !harmless(gen_address_of(t, i, rip + t->code_len)))
+			return false;
+	} else if (!follower) {
 		implied(t, r, i);
 		if (explicit_memory(i)) {
 			if (!steer(t, r, i, code) || !harmless(gen_address(t)))
@@ -566,10 +620,25 @@ static bool gen_insn(struct diff_rng *r, struct diff_case *t, enum op op, bool f
 	if (i->flags.read & t->undefined)
 		return false;
 	t->undefined |= i->flags.undefined;     /* also if a later one sets them: it may fault */
+	t->written |= registers_written(i);
+	t->pinned |= address_registers(i) | 1 << RSP;
+	if (i->op == OP_XSAVE || i->op == OP_XSAVEC || i->op == OP_XRSTOR)
+		t->pinned |= 1 << RAX | 1 << RDX;
+	if (i->traits & INSN_STRING || i->op == OP_XLAT || i->op == OP_ENTER || i->op == OP_LEAVE || i->op == OP_MASKMOVQ ||
+	    i->op == OP_MASKMOVDQU || i->op == OP_DIV || i->op == OP_IDIV || is_branch(i))
+		t->pinned = 0xffff;     /* implied() chose them */
 	t->code_len += i->len;
 	t->count++;
 	return true;
 }
+
+static const enum op frequent[] = {
+	OP_MOV, OP_MOV, OP_MOV, OP_ADD, OP_OR, OP_ADC, OP_SBB, OP_AND, OP_SUB, OP_XOR, OP_CMP, OP_CMP, OP_TEST, OP_TEST, OP_INC, OP_DEC,
+	OP_NEG, OP_NOT, OP_SHL, OP_SHR, OP_SAR, OP_ROL, OP_ROR, OP_RCL, OP_RCR, OP_SHLD, OP_SHRD, OP_MOVZX, OP_MOVSX, OP_MOVSXD,
+	OP_LEA, OP_SETCC, OP_CMOVCC, OP_IMUL, OP_MUL, OP_BT, OP_BTS, OP_BSF, OP_BSR, OP_XCHG, OP_XADD, OP_CMPXCHG, OP_PUSH, OP_POP,
+	OP_CBW, OP_CWD, OP_BSWAP, OP_MOVBE, OP_ANDN, OP_SHLX, OP_RORX, OP_MOVAPS, OP_MOVUPS, OP_MOVQ, OP_PXOR, OP_PCMPEQB,
+	OP_PMOVMSKB, OP_LAHF, OP_SAHF, OP_CMC, OP_CLC, OP_STC,
+};
 
 bool gen_case(struct diff_rng *r, struct diff_case *t, unsigned mode, enum op op, unsigned count)
 {
@@ -586,7 +655,7 @@ bool gen_case(struct diff_rng *r, struct diff_case *t, unsigned mode, enum op op
 		if (!gen_insn(r, t, op, false))
 			continue;
 		for (unsigned k = 0; k < 50 && t->count < count; k++)
-			gen_insn(r, t, OP_INVALID, true);
+			gen_insn(r, t, one_in(r, 3) ? OP_INVALID : frequent[below(r, ARRAY_SIZE(frequent))], true);
 		if ((t->in.rip & 0xffff) + t->code_len > CODE_SIZE && t->count > 1)
 			continue;
 		return true;
