@@ -577,7 +577,7 @@ static bool gen_insn(struct diff_rng *r, struct diff_case *t, enum op op, bool f
 		return false;
 	/* What diff.c knows to be different is only looked for in the first place. */
 	if (follower && (i->op == OP_MASKMOVQ || i->op == OP_MASKMOVDQU || i->op == OP_DPPS || i->op == OP_DPPD ||
-			 i->op == OP_VCVTPS2PH || i->op == OP_LDMXCSR || (i->op == OP_FLDENV && i->mem_op != 0xff)))
+			 i->op == OP_VCVTPS2PH || i->op == OP_LDMXCSR || i->op == OP_FNSTENV || i->op == OP_FNSAVE))
 		return false;
 	if (follower && (is_branch(i) || i->traits & INSN_STRING || i->op == OP_XLAT || i->op == OP_LEAVE || i->op == OP_ENTER ||
 			 i->op == OP_POPA || i->op == OP_PUSHA))

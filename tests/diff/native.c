@@ -10,7 +10,6 @@
 #include "tests/diff/diff.h"
 
 #include <asm/ldt.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -123,7 +122,8 @@ void native_arm(void)
 
 bool native_init(const char **why)
 {
-	stack_t stack = { .ss_size = 1 << 16 };
+	static uint8_t stack_memory[1 << 16];
+	stack_t stack = { .ss_size = sizeof(stack_memory), .ss_sp = stack_memory };
 
 	if (!map(CODE_BASE, CODE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC) ||
 	    !map(DATA_BASE, DATA_SIZE, PROT_READ | PROT_WRITE)) {
@@ -134,8 +134,7 @@ bool native_init(const char **why)
 		*why = "modify_ldt refused";
 		return false;
 	}
-	stack.ss_sp = malloc(stack.ss_size);
-	if (!stack.ss_sp || sigaltstack(&stack, NULL)) {
+	if (sigaltstack(&stack, NULL)) {
 		*why = "no signal stack";
 		return false;
 	}

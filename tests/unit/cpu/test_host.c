@@ -51,31 +51,37 @@ static void agree(unsigned mode, unsigned instructions, bool fast, unsigned per_
 static void single_instructions_of_64_bit_code_agree(void **state)
 {
 	(void)state;
-	agree(64, 1, true, 12);
+	agree(64, 1, true, 30);
 }
 
 static void single_instructions_of_32_bit_code_agree(void **state)
 {
 	(void)state;
-	agree(32, 1, true, 8);
+	agree(32, 1, true, 20);
 }
 
 static void single_instructions_of_16_bit_code_agree(void **state)
 {
 	(void)state;
-	agree(16, 1, true, 8);
+	agree(16, 1, true, 20);
 }
 
 static void generic_handlers_agree(void **state)
 {
 	(void)state;
-	agree(64, 1, false, 6);
+	agree(64, 1, false, 15);
 }
 
 static void short_sequences_agree(void **state)
 {
 	(void)state;
-	agree(64, 4, true, 8);
+	agree(64, 4, true, 25);
+}
+
+static void short_sequences_of_32_bit_code_agree(void **state)
+{
+	(void)state;
+	agree(32, 4, true, 10);
 }
 
 static int setup(void **state)
@@ -102,6 +108,7 @@ int main(void)
 		cmocka_unit_test(single_instructions_of_16_bit_code_agree),
 		cmocka_unit_test(generic_handlers_agree),
 		cmocka_unit_test(short_sequences_agree),
+		cmocka_unit_test(short_sequences_of_32_bit_code_agree),
 	};
 
 	const char *why;
