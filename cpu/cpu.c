@@ -190,6 +190,7 @@ static void reset_msrs(struct msr_state *m)
 	m->misc_enable = 1;             /* fast strings */
 	m->mcg_ctl = 0;
 	m->feature_control = 1;         /* locked, no VMX */
+	m->amd_hwcr = 1 << 24;          /* TscFreqSel: the TSC runs at P0, whatever the clock does */
 }
 
 static void settle(struct cpu *c)

@@ -32,6 +32,7 @@ enum {
 #define MSR_AMD_HWCR 0xc0010015u
 #define MSR_AMD_TOP_MEM 0xc001001au
 #define MSR_AMD_TOP_MEM2 0xc001001du
+#define MSR_AMD_NB_CFG 0xc001001fu
 #define MSR_AMD_INT_PENDING 0xc0010055u
 #define MSR_AMD_MMIO_CFG 0xc0010058u
 #define MSR_AMD_VM_CR 0xc0010114u
@@ -166,7 +167,7 @@ static bool inert(const struct cpu *c, uint32_t msr)
 {
 	if (!c->model->intel)
 		return (msr >= MSR_AMD_PERF && msr < MSR_AMD_PERF + 8) || msr == MSR_AMD_TOP_MEM || msr == MSR_AMD_TOP_MEM2 ||
-		       msr == MSR_AMD_INT_PENDING || msr == MSR_AMD_MMIO_CFG || msr == MSR_AMD_VM_CR;
+		       msr == MSR_AMD_INT_PENDING || msr == MSR_AMD_NB_CFG || msr == MSR_AMD_MMIO_CFG || msr == MSR_AMD_VM_CR;
 	return msr == MSR_SMI_COUNT || msr == MSR_MISC_FEATURES || msr == MSR_PLATFORM_ID;
 }
 
