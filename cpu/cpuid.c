@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CPU models and the CPUID instruction (Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E; the KVM and timing leaves
- * as the Linux kernel documents them in virt/kvm/x86/cpuid).
+ * CPU models and the CPUID instruction (Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E; the KVM and timing
+ * leaves as the Linux kernel documents them in virt/kvm/x86/cpuid).
  *
  * A model is a set of capabilities, not a product.  The vendor is the host's, so that what the vendors do differently
- * (undefined flags, RCPPS, SYSCALL in 32-bit code) is what the host's own instructions give.  Features whose instructions
- * run on the host's units are offered only where the host has them.  Left out on purpose: AVX-512, AMX, CET, protection
- * keys, TSX, MPX, SGX, virtualisation, performance counters, thermal and power management.
+ * (undefined flags, RCPPS, SYSCALL in 32-bit code) is what the host's own instructions give.  Features whose
+ * instructions run on the host's units are offered only where the host has them.  Left out on purpose: AVX-512, AMX,
+ * CET, protection keys, TSX, MPX, SGX, virtualisation, performance counters, thermal and power management.
  */
 #include "cpu/model.h"
 
@@ -37,22 +37,27 @@ static const struct {
 	const char *name;
 	uint8_t feature;
 } aliases[] = {
-	{ "pni", CPU_SSE3 }, { "lzcnt", CPU_ABM }, { "3dnowprefetch", CPU_PREFETCHW }, { "tsc_deadline_timer", CPU_TSC_DEADLINE },
+	{ "pni", CPU_SSE3 }, { "lzcnt", CPU_ABM }, { "3dnowprefetch", CPU_PREFETCHW },
+	{ "tsc_deadline_timer", CPU_TSC_DEADLINE },
 	{ "sha", CPU_SHA_NI }, { "nonstop_tsc", CPU_INVTSC }, { "clfsh", CPU_CLFLUSH }, { "ibrs", CPU_SPEC_CTRL },
 	{ "kvmclock_stable_bit", CPU_KVMCLOCK_STABLE },
 };
 
 /* What every model has: the x86-64 baseline and the platform that comes with the machine. */
 static const uint8_t baseline[] = {
-	CPU_FPU, CPU_VME, CPU_DE, CPU_PSE, CPU_TSC, CPU_MSR, CPU_PAE, CPU_MCE, CPU_CX8, CPU_APIC, CPU_SEP, CPU_MTRR, CPU_PGE, CPU_MCA,
+	CPU_FPU, CPU_VME, CPU_DE, CPU_PSE, CPU_TSC, CPU_MSR, CPU_PAE, CPU_MCE, CPU_CX8, CPU_APIC, CPU_SEP, CPU_MTRR,
+	CPU_PGE, CPU_MCA,
 	CPU_CMOV, CPU_PAT, CPU_PSE36, CPU_CLFLUSH, CPU_MMX, CPU_FXSR, CPU_SSE, CPU_SSE2, CPU_SYSCALL, CPU_NX, CPU_LM,
-	CPU_X2APIC, CPU_TSC_DEADLINE, CPU_ARAT, CPU_INVTSC, CPU_HYPERVISOR, CPU_KVMCLOCK, CPU_KVMCLOCK_STABLE, CPU_KVM_NOPIODELAY,
+	CPU_X2APIC, CPU_TSC_DEADLINE, CPU_ARAT, CPU_INVTSC, CPU_HYPERVISOR, CPU_KVMCLOCK, CPU_KVMCLOCK_STABLE,
+	CPU_KVM_NOPIODELAY,
 	CPU_SPEC_CTRL, CPU_ARCH_CAPABILITIES, CPU_SSE3, CPU_CX16, CPU_LAHF_LM, 0
 };
 /* The psABI's level, and what makes a guest's kernel quick: no cost to the engines. */
 static const uint8_t level_v2[] = {
-	CPU_SSSE3, CPU_SSE4_1, CPU_SSE4_2, CPU_POPCNT, CPU_PDPE1GB, CPU_RDTSCP, CPU_XSAVE, CPU_XSAVEOPT, CPU_XSAVEC, CPU_XGETBV1, CPU_FSGSBASE,
-	CPU_SMEP, CPU_SMAP, CPU_UMIP, CPU_PCID, CPU_INVPCID, CPU_ERMS, CPU_FSRM, CPU_AES, CPU_PCLMULQDQ, CPU_RDRAND, CPU_RDSEED,
+	CPU_SSSE3, CPU_SSE4_1, CPU_SSE4_2, CPU_POPCNT, CPU_PDPE1GB, CPU_RDTSCP, CPU_XSAVE, CPU_XSAVEOPT, CPU_XSAVEC,
+	CPU_XGETBV1, CPU_FSGSBASE,
+	CPU_SMEP, CPU_SMAP, CPU_UMIP, CPU_PCID, CPU_INVPCID, CPU_ERMS, CPU_FSRM, CPU_AES, CPU_PCLMULQDQ, CPU_RDRAND,
+	CPU_RDSEED,
 	CPU_SHA_NI, CPU_TSC_ADJUST, CPU_CLFLUSHOPT, CPU_PREFETCHW, 0
 };
 static const uint8_t level_v3[] = {
@@ -67,20 +72,23 @@ static const struct model_kind {
 } models[] = {
 	{ "qemu64", "the x86-64 baseline, for old guests", { baseline }, NULL },
 	{ "x86-64-v2", "the psABI's level 2 with AES, SHA, XSAVE, PCID, SMAP (default)", { baseline, level_v2 }, NULL },
-	{ "x86-64-v3", "level 3: with AVX2, FMA, BMI, MOVBE; the host must have them", { baseline, level_v2, level_v3 }, level_v3 },
+	{ "x86-64-v3", "level 3: with AVX2, FMA, BMI, MOVBE; the host must have them", { baseline, level_v2, level_v3 },
+		level_v3 },
 	{ "max", "all that tenbox can do on this host", { baseline, level_v2, level_v3, level_max }, NULL },
 };
 
 /* Features whose instructions the engines hand to the host. */
 static const uint8_t by_host[] = {
-	CPU_SSE3, CPU_SSSE3, CPU_SSE4_1, CPU_SSE4_2, CPU_POPCNT, CPU_AES, CPU_PCLMULQDQ, CPU_SHA_NI, CPU_RDRAND, CPU_RDSEED,
+	CPU_SSE3, CPU_SSSE3, CPU_SSE4_1, CPU_SSE4_2, CPU_POPCNT, CPU_AES, CPU_PCLMULQDQ, CPU_SHA_NI, CPU_RDRAND,
+	CPU_RDSEED,
 	CPU_AVX, CPU_AVX2, CPU_BMI1, CPU_BMI2, CPU_FMA, CPU_F16C, CPU_MOVBE, CPU_ABM, CPU_ADX,
 };
 
 /* feature, what it cannot be without */
 static const uint8_t depends[][2] = {
 	{ CPU_AVX, CPU_XSAVE }, { CPU_XSAVEOPT, CPU_XSAVE }, { CPU_XSAVEC, CPU_XSAVE }, { CPU_XGETBV1, CPU_XSAVE },
-	{ CPU_XSAVES, CPU_XSAVEC }, { CPU_AVX2, CPU_AVX }, { CPU_FMA, CPU_AVX }, { CPU_F16C, CPU_AVX }, { CPU_SSE2, CPU_SSE },
+	{ CPU_XSAVES, CPU_XSAVEC }, { CPU_AVX2, CPU_AVX }, { CPU_FMA, CPU_AVX }, { CPU_F16C, CPU_AVX },
+	{ CPU_SSE2, CPU_SSE },
 	{ CPU_SSE3, CPU_SSE2 }, { CPU_SSSE3, CPU_SSE3 }, { CPU_SSE4_1, CPU_SSSE3 }, { CPU_SSE4_2, CPU_SSE4_1 },
 	{ CPU_AES, CPU_SSE2 }, { CPU_PCLMULQDQ, CPU_SSE2 }, { CPU_SHA_NI, CPU_SSE2 }, { CPU_X2APIC, CPU_APIC },
 	{ CPU_TSC_DEADLINE, CPU_APIC }, { CPU_INVPCID, CPU_PCID }, { CPU_KVMCLOCK_STABLE, CPU_KVMCLOCK },
@@ -189,19 +197,23 @@ static bool apply_word(struct cpu_model *m, bool *asked, const char *word, size_
 	}
 	f = find_feature(name, name_len);
 	if (!name_len || f == CPU_FEATURE_NONE)
-		return err_set(err, "unknown CPU feature '%.*s' ('help' as the model lists those there are)", (int)name_len, name);
+		return err_set(err, "unknown CPU feature '%.*s' ('help' as the model lists those there are)",
+			       (int)name_len, name);
 	if (equals) {
 		const char *value = equals + 1;
 		size_t value_len = len - name_len - 1 - (name - word);
 
 		if (name != word)
 			return err_set(err, "CPU feature '%.*s': use either a sign or =on|off", (int)len, word);
-		if (same_name(value, "on", value_len) || same_name(value, "true", value_len) || same_name(value, "yes", value_len))
+		if (same_name(value, "on", value_len) || same_name(value, "true", value_len) ||
+		    same_name(value, "yes", value_len))
 			on = true;
-		else if (same_name(value, "off", value_len) || same_name(value, "false", value_len) || same_name(value, "no", value_len))
+		else if (same_name(value, "off", value_len) || same_name(value, "false", value_len) ||
+			 same_name(value, "no", value_len))
 			on = false;
 		else
-			return err_set(err, "CPU feature '%.*s' takes on or off, not '%.*s'", (int)name_len, name, (int)value_len, value);
+			return err_set(err, "CPU feature '%.*s' takes on or off, not '%.*s'", (int)name_len, name,
+				       (int)value_len, value);
 	}
 	if (on && !can_offer(f))
 		return err_set(err, "CPU feature '%.*s' needs a host processor that has it", (int)name_len, name);
@@ -241,7 +253,8 @@ static bool settle_dependencies(struct cpu_model *m, const bool *asked, struct e
 			if (asked[f]) {
 				print_name(name, sizeof(name), f);
 				print_name(base, sizeof(base), on);
-				return err_set(err, "CPU feature '%s' needs '%s', which this CPU model does not have", name, base);
+				return err_set(err, "CPU feature '%s' needs '%s', which this CPU model does not have",
+					       name, base);
 			}
 			m->has[f] = 0;
 			again = true;
@@ -258,7 +271,8 @@ static bool take_levels(struct cpu_model *m, const struct model_kind *kind, stru
 	for (n = 0; kind->required && kind->required[n]; n++) {
 		if (!can_offer(kind->required[n])) {
 			print_name(name, sizeof(name), kind->required[n]);
-			return err_set(err, "CPU model '%s' needs a host processor with %s; x86-64-v2 does not", kind->name, name);
+			return err_set(err, "CPU model '%s' needs a host processor with %s; x86-64-v2 does not",
+				       kind->name, name);
 		}
 	}
 	for (n = 0; kind->levels[n]; n++)
@@ -267,7 +281,8 @@ static bool take_levels(struct cpu_model *m, const struct model_kind *kind, stru
 	return true;
 }
 
-bool cpu_model_init(struct cpu_model *m, const char *name, const char *list, unsigned count, uint64_t tsc_hz, struct err *err)
+bool cpu_model_init(struct cpu_model *m, const char *name, const char *list, unsigned count, uint64_t tsc_hz,
+		    struct err *err)
 {
 	bool asked[CPU_FEATURES] = { false };
 	const struct model_kind *kind = NULL;
@@ -395,7 +410,8 @@ static void topology_leaf(const struct cpu_model *m, const struct cpuid_state *s
 	}
 }
 
-enum { SAVE_LEGACY = 576, SAVE_AVX = 256 };     /* bytes of the XSAVE area: legacy region and header; upper halves of YMM */
+/* Bytes of the XSAVE area: legacy region and header; upper halves of YMM. */
+enum { SAVE_LEGACY = 576, SAVE_AVX = 256 };
 
 static void xsave_leaf(const struct cpu_model *m, const struct cpuid_state *s, uint32_t subleaf, uint32_t out[4])
 {
@@ -432,7 +448,8 @@ static void features_leaf(const struct cpu_model *m, const struct cpuid_state *s
 		out[EDX] &= ~(1u << 9);
 }
 
-static bool basic_leaf(const struct cpu_model *m, const struct cpuid_state *s, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+static bool basic_leaf(const struct cpu_model *m, const struct cpuid_state *s, uint32_t leaf, uint32_t subleaf,
+		       uint32_t out[4])
 {
 	switch (leaf) {
 	case 0: vendor_leaf(m, m->intel ? 0x16 : 0x10, out); break;
@@ -511,7 +528,8 @@ static void extended_features(const struct cpu_model *m, uint32_t out[4])
 	out[EDX] |= first[EDX] & 0x0183f3ff;    /* AMD repeats these */
 }
 
-static void extended_leaf(const struct cpu_model *m, const struct cpuid_state *s, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+static void extended_leaf(const struct cpu_model *m, const struct cpuid_state *s, uint32_t leaf, uint32_t subleaf,
+			  uint32_t out[4])
 {
 	char brand[48];
 
@@ -565,7 +583,8 @@ static void extended_leaf(const struct cpu_model *m, const struct cpuid_state *s
 	}
 }
 
-void cpuid_leaf(const struct cpu_model *m, const struct cpuid_state *s, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+void cpuid_leaf(const struct cpu_model *m, const struct cpuid_state *s, uint32_t leaf, uint32_t subleaf,
+		uint32_t out[4])
 {
 	memset(out, 0, 4 * sizeof(out[0]));
 	if (leaf >> 16 == 0x8000) {
@@ -586,12 +605,13 @@ uint64_t cpuid_arch_capabilities(const struct cpu_model *m)
 	if (!m->has[CPU_ARCH_CAPABILITIES])
 		return 0;
 	/*
-	 * No code that the guest chooses runs speculatively past the engines' checks, so all the NO bits are true: RDCL_NO,
-	 * IBRS_ALL, SKIP_L1DFL, SSB_NO, MDS_NO, PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO,
-	 * RFDS_NO, ITS_NO (SDM volume 4, IA32_ARCH_CAPABILITIES).  Kernels then leave out retpolines and buffer clearing.
+	 * No code that the guest chooses runs speculatively past the engines' checks, so all the NO bits are true:
+	 * RDCL_NO, IBRS_ALL, SKIP_L1DFL, SSB_NO, MDS_NO, PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO,
+	 * BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO, ITS_NO (SDM volume 4, IA32_ARCH_CAPABILITIES).  Kernels then leave out
+	 * retpolines and buffer clearing.
 	 */
-	return 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 20 | 1 << 24 |
-	       1 << 26 | 1 << 27 | 1ull << 62;
+	return 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 20 |
+	       1 << 24 | 1 << 26 | 1 << 27 | 1ull << 62;
 }
 
 /* --- what a model executes --------------------------------------------------------------------------------------- */

@@ -9,7 +9,8 @@
  * have a 64-bit offset with REX.W; VPEXTRQ outside 64-bit mode is VPEXTRD; VPERMQ with W = 0 is #UD.
  * EVEX and XOP are #UD.  What is #UD for the lack of a CPU feature is not known here: cpuid_gate() does that.
  *
- * Checked against objdump (tests/unit/cpu/test_decode.c) and, for #UD and lengths, against a Zen 4 in 32- and 64-bit mode.
+ * Checked against objdump (tests/unit/cpu/test_decode.c) and, for #UD and lengths, against a Zen 4 in 32- and 64-bit
+ * mode.
  */
 #include "cpu/insn.h"
 
@@ -26,7 +27,8 @@ enum {                                  /* what a byte is before the opcode */
 };
 
 static const uint8_t prefix_kind[256] = {
-	[0x26] = PREFIX_SEG, [0x2e] = PREFIX_SEG, [0x36] = PREFIX_SEG, [0x3e] = PREFIX_SEG, [0x64] = PREFIX_SEG, [0x65] = PREFIX_SEG,
+	[0x26] = PREFIX_SEG, [0x2e] = PREFIX_SEG, [0x36] = PREFIX_SEG, [0x3e] = PREFIX_SEG, [0x64] = PREFIX_SEG,
+	[0x65] = PREFIX_SEG,
 	[0x40 ... 0x4f] = PREFIX_REX, [0x66] = PREFIX_66, [0x67] = PREFIX_67, [0xf0] = PREFIX_LOCK,
 	[0xf2] = PREFIX_REP, [0xf3] = PREFIX_REP, [0x62] = PREFIX_VEX, [0xc4] = PREFIX_VEX, [0xc5] = PREFIX_VEX,
 };
@@ -34,11 +36,15 @@ static const uint8_t prefix_kind[256] = {
 /* Opcodes of the first two maps with a ModRM byte; those of the other two all have one. */
 static const uint8_t has_modrm[2][256] = {
 	{
-		[0x00 ... 0x03] = 1, [0x08 ... 0x0b] = 1, [0x10 ... 0x13] = 1, [0x18 ... 0x1b] = 1, [0x20 ... 0x23] = 1, [0x28 ... 0x2b] = 1,
-		[0x30 ... 0x33] = 1, [0x38 ... 0x3b] = 1, [0x62 ... 0x63] = 1, [0x69] = 1, [0x6b] = 1, [0x80 ... 0x8f] = 1,
-		[0xc0 ... 0xc1] = 1, [0xc4 ... 0xc7] = 1, [0xd0 ... 0xd3] = 1, [0xd8 ... 0xdf] = 1, [0xf6 ... 0xf7] = 1, [0xfe ... 0xff] = 1,
+		[0x00 ... 0x03] = 1, [0x08 ... 0x0b] = 1, [0x10 ... 0x13] = 1, [0x18 ... 0x1b] = 1, [0x20 ... 0x23] = 1,
+		[0x28 ... 0x2b] = 1,
+		[0x30 ... 0x33] = 1, [0x38 ... 0x3b] = 1, [0x62 ... 0x63] = 1, [0x69] = 1, [0x6b] = 1,
+		[0x80 ... 0x8f] = 1,
+		[0xc0 ... 0xc1] = 1, [0xc4 ... 0xc7] = 1, [0xd0 ... 0xd3] = 1, [0xd8 ... 0xdf] = 1, [0xf6 ... 0xf7] = 1,
+		[0xfe ... 0xff] = 1,
 	}, {
-		[0x00 ... 0x03] = 1, [0x0d] = 1, [0x10 ... 0x23] = 1, [0x28 ... 0x2f] = 1, [0x40 ... 0x76] = 1, [0x78 ... 0x7f] = 1,
+		[0x00 ... 0x03] = 1, [0x0d] = 1, [0x10 ... 0x23] = 1, [0x28 ... 0x2f] = 1, [0x40 ... 0x76] = 1,
+		[0x78 ... 0x7f] = 1,
 		[0x90 ... 0x9f] = 1, [0xa3 ... 0xa5] = 1, [0xab ... 0xc7] = 1, [0xd0 ... 0xff] = 1,
 	},
 };
@@ -111,7 +117,7 @@ struct state {
 
 /* --- prefixes ---------------------------------------------------------------------------------------------------- */
 
-/* C4 and C5 (VEX) in 64-bit mode or with mod 3; the opcode map and its registers.  Returns false if it is LES or LDS. */
+/* C4 and C5: VEX in 64-bit mode or with mod 3; takes the map and the register bits.  False if it is LES or LDS. */
 static bool vex_prefix(struct state *s, uint8_t byte)
 {
 	struct insn *i = s->i;
@@ -261,7 +267,8 @@ static bool form_exists(const struct state *s, const struct form *f)
 		return !(attr & VONLY);
 	if (!(attr & (V | VONLY)))
 		return false;
-	return !((attr & L0) && i->vex_l) && !((attr & L1) && !i->vex_l) && !((attr & W0) && s->w) && !((attr & W1) && !s->w);
+	return !((attr & L0) && i->vex_l) && !((attr & L1) && !i->vex_l) && !((attr & W0) && s->w) &&
+		!((attr & W1) && !s->w);
 }
 
 static void sizes(struct state *s, const struct form *f)
@@ -698,7 +705,8 @@ static void flags(struct insn *i)
 {
 	i->flags = decode_op[i->op].flags;
 	switch (i->op) {
-	case OP_ROL: case OP_ROR: case OP_RCL: case OP_RCR: case OP_SHL: case OP_SHR: case OP_SAR: case OP_SHLD: case OP_SHRD:
+	case OP_ROL: case OP_ROR: case OP_RCL: case OP_RCR: case OP_SHL: case OP_SHR: case OP_SAR: case OP_SHLD:
+	case OP_SHRD:
 		shift_flags(i);
 		break;
 	case OP_CMPS: case OP_SCAS:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The three-byte opcode maps, 0F 38 xx and 0F 3A xx, and their VEX forms (SDM volume 2, appendix A, tables A-4 and A-5).
- * Slots that are not named are #UD: among them VMX, GFNI, AVX-512, AVX-VNNI.
+ * The three-byte opcode maps, 0F 38 xx and 0F 3A xx, and their VEX forms (SDM volume 2, appendix A, tables A-4 and
+ * A-5). Slots that are not named are #UD: among them VMX, GFNI, AVX-512, AVX-VNNI.
  */
 #include "cpu/decode_table.h"
 
@@ -29,15 +29,18 @@ const struct form decode_map_0f38[256] = {
 	[0x10] = ONLY66(F(PBLENDVB, Vdq, Rep, Wdq, XMM0)), [0x13] = ONLY66(FA(VCVTPH2PS, VONLY | W0, Vx, Wxh)),
 	[0x14] = ONLY66(F(BLENDVPS, Vdq, Rep, Wdq, XMM0)), [0x15] = ONLY66(F(BLENDVPD, Vdq, Rep, Wdq, XMM0)),
 	[0x16] = ONLY66(FA(VPERMPS, VONLY | W0 | L1, Vqq, Hqq, Wqq)), [0x17] = ONLY66(FA(PTEST, V, Vx, Wx)),
-	[0x18] = ONLY66(FA(VBROADCASTSS, VONLY | W0, Vx, Wd)), [0x19] = ONLY66(FA(VBROADCASTSD, VONLY | W0 | L1, Vqq, Wq)),
+	[0x18] = ONLY66(FA(VBROADCASTSS, VONLY | W0, Vx, Wd)),
+	[0x19] = ONLY66(FA(VBROADCASTSD, VONLY | W0 | L1, Vqq, Wq)),
 	[0x1a] = ONLY66(FA(VBROADCASTF128, VONLY | W0 | L1, Vqq, Mdq)),
 	[0x1c] = MMX_SSE_1(PABSB), [0x1d] = MMX_SSE_1(PABSW), [0x1e] = MMX_SSE_1(PABSD),
 	[0x20] = ONLY66(FA(PMOVSXBW, V2, Vx, Wxh)), [0x21] = ONLY66(FA(PMOVSXBD, V2, Vx, Wxq)),
 	[0x22] = ONLY66(FA(PMOVSXBQ, V2, Vx, Wxe)), [0x23] = ONLY66(FA(PMOVSXWD, V2, Vx, Wxh)),
 	[0x24] = ONLY66(FA(PMOVSXWQ, V2, Vx, Wxq)), [0x25] = ONLY66(FA(PMOVSXDQ, V2, Vx, Wxh)),
 	[0x28] = SSE(PMULDQ), [0x29] = SSE(PCMPEQQ), [0x2a] = ONLY66(FA(MOVNTDQA, V2, Vx, Mx)), [0x2b] = SSE(PACKUSDW),
-	[0x2c] = ONLY66(FA(VMASKMOVPS, VONLY | W0, Vx, Hx, Mx)), [0x2d] = ONLY66(FA(VMASKMOVPD, VONLY | W0, Vx, Hx, Mx)),
-	[0x2e] = ONLY66(FA(VMASKMOVPS, VONLY | W0, Mx, Hx, Vx)), [0x2f] = ONLY66(FA(VMASKMOVPD, VONLY | W0, Mx, Hx, Vx)),
+	[0x2c] = ONLY66(FA(VMASKMOVPS, VONLY | W0, Vx, Hx, Mx)),
+	[0x2d] = ONLY66(FA(VMASKMOVPD, VONLY | W0, Vx, Hx, Mx)),
+	[0x2e] = ONLY66(FA(VMASKMOVPS, VONLY | W0, Mx, Hx, Vx)),
+	[0x2f] = ONLY66(FA(VMASKMOVPD, VONLY | W0, Mx, Hx, Vx)),
 	[0x30] = ONLY66(FA(PMOVZXBW, V2, Vx, Wxh)), [0x31] = ONLY66(FA(PMOVZXBD, V2, Vx, Wxq)),
 	[0x32] = ONLY66(FA(PMOVZXBQ, V2, Vx, Wxe)), [0x33] = ONLY66(FA(PMOVZXWD, V2, Vx, Wxh)),
 	[0x34] = ONLY66(FA(PMOVZXWQ, V2, Vx, Wxq)), [0x35] = ONLY66(FA(PMOVZXDQ, V2, Vx, Wxh)),
@@ -68,14 +71,16 @@ const struct form decode_map_0f38[256] = {
 	[0xf2] = PFX_(FA(ANDN, VONLY | L0, Gy, By, Ey)),
 	[0xf3] = REG_(U, PFX_(FA(BLSR, VONLY | L0, By, Ey)), PFX_(FA(BLSMSK, VONLY | L0, By, Ey)),
 		      PFX_(FA(BLSI, VONLY | L0, By, Ey))),
-	[0xf5] = PFX_(FA(BZHI, VONLY | L0, Gy, Ey, By), U, FA(PEXT, VONLY | L0, Gy, By, Ey), FA(PDEP, VONLY | L0, Gy, By, Ey)),
+	[0xf5] = PFX_(FA(BZHI, VONLY | L0, Gy, Ey, By), U, FA(PEXT, VONLY | L0, Gy, By, Ey),
+		      FA(PDEP, VONLY | L0, Gy, By, Ey)),
 	[0xf6] = PFX_(U, F(ADCX, Gy, Ey), F(ADOX, Gy, Ey), FA(MULX, VONLY | L0, Gy, By, Ey)),
 	[0xf7] = PFX_(FA(BEXTR, VONLY | L0, Gy, Ey, By), FA(SHLX, VONLY | L0, Gy, Ey, By),
 		      FA(SARX, VONLY | L0, Gy, Ey, By), FA(SHRX, VONLY | L0, Gy, Ey, By)),
 };
 
 const struct form decode_map_0f3a[256] = {
-	[0x00] = ONLY66(FA(VPERMQ, VONLY | W1 | L1, Vqq, Wqq, Ib)), [0x01] = ONLY66(FA(VPERMPD, VONLY | W1 | L1, Vqq, Wqq, Ib)),
+	[0x00] = ONLY66(FA(VPERMQ, VONLY | W1 | L1, Vqq, Wqq, Ib)),
+	[0x01] = ONLY66(FA(VPERMPD, VONLY | W1 | L1, Vqq, Wqq, Ib)),
 	[0x02] = ONLY66(FA(VPBLENDD, VONLY | W0, Vx, Hx, Wx, Ib)),
 	[0x04] = ONLY66(FA(VPERMILPS, VONLY | W0, Vx, Wx, Ib)), [0x05] = ONLY66(FA(VPERMILPD, VONLY | W0, Vx, Wx, Ib)),
 	[0x06] = ONLY66(FA(VPERM2F128, VONLY | W0 | L1, Vqq, Hqq, Wqq, Ib)),
@@ -90,14 +95,16 @@ const struct form decode_map_0f3a[256] = {
 	[0x18] = ONLY66(FA(VINSERTF128, VONLY | W0 | L1, Vqq, Hqq, Wdq, Ib)),
 	[0x19] = ONLY66(FA(VEXTRACTF128, VONLY | W0 | L1, Wdq, Vqq, Ib)),
 	[0x1d] = ONLY66(FA(VCVTPS2PH, VONLY | W0, Wxh, Vx, Ib)),
-	[0x20] = ONLY66(FA(PINSRB, V | L0, Vdq, Hdq, EdMb, Ib)), [0x21] = ONLY66(FA(INSERTPS, V | L0, Vdq, Hdq, Wd, Ib)),
+	[0x20] = ONLY66(FA(PINSRB, V | L0, Vdq, Hdq, EdMb, Ib)),
+	[0x21] = ONLY66(FA(INSERTPS, V | L0, Vdq, Hdq, Wd, Ib)),
 	[0x22] = ONLY66(W64_(FA(PINSRD, V | L0, Vdq, Hdq, Ed, Ib), FA(PINSRQ, V | L0, Vdq, Hdq, Eq, Ib))),
 	[0x38] = ONLY66(FA(VINSERTI128, VONLY | W0 | L1, Vqq, Hqq, Wdq, Ib)),
 	[0x39] = ONLY66(FA(VEXTRACTI128, VONLY | W0 | L1, Wdq, Vqq, Ib)),
 	[0x40] = ONLY66(FA(DPPS, V, Vx, Hx, Wx, Ib)), [0x41] = ONLY66(FA(DPPD, V | L0, Vdq, Hdq, Wdq, Ib)),
 	[0x42] = ONLY66(FA(MPSADBW, V2, Vx, Hx, Wx, Ib)), [0x44] = ONLY66(FA(PCLMULQDQ, V | L0, Vdq, Hdq, Wdq, Ib)),
 	[0x46] = ONLY66(FA(VPERM2I128, VONLY | W0 | L1, Vqq, Hqq, Wqq, Ib)),
-	[0x4a] = ONLY66(FA(BLENDVPS, VONLY | W0, Vx, Hx, Wx, Lx)), [0x4b] = ONLY66(FA(BLENDVPD, VONLY | W0, Vx, Hx, Wx, Lx)),
+	[0x4a] = ONLY66(FA(BLENDVPS, VONLY | W0, Vx, Hx, Wx, Lx)),
+	[0x4b] = ONLY66(FA(BLENDVPD, VONLY | W0, Vx, Hx, Wx, Lx)),
 	[0x4c] = ONLY66(FA(PBLENDVB, VONLY | W0 | INT256, Vx, Hx, Wx, Lx)),
 	[0x60] = ONLY66(FA(PCMPESTRM, V | L0, Vdq, Wdq, Ib)), [0x61] = ONLY66(FA(PCMPESTRI, V | L0, Vdq, Wdq, Ib)),
 	[0x62] = ONLY66(FA(PCMPISTRM, V | L0, Vdq, Wdq, Ib)), [0x63] = ONLY66(FA(PCMPISTRI, V | L0, Vdq, Wdq, Ib)),

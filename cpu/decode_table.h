@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The form of the decoder's tables: opcode maps whose entries are forms (a mnemonic and its operands) or choices among forms.
- * Private to decode*.c.  Operand names are those of the manual's opcode maps (SDM volume 2, appendix A.2):
+ * The form of the decoder's tables: opcode maps whose entries are forms (a mnemonic and its operands) or choices among
+ * forms. Private to decode*.c.  Operand names are those of the manual's opcode maps (SDM volume 2, appendix A.2):
  * a letter for where the operand stands, then letters for its size.
  */
 #ifndef CPU_DECODE_TABLE_H
@@ -34,7 +34,8 @@ enum place {
 	AT_SI, AT_DI,                   /* memory at rSI with override, at ES:rDI */
 	AT_DI_DS,                       /* memory at rDI with override: MASKMOVQ */
 	AT_BX,                          /* memory at rBX: XLAT */
-	AT_VSIB_X, AT_VSIB_DQ,          /* memory by VSIB with an index register as wide as VEX.L says, or of 16 bytes */
+	/* memory by VSIB with an index register as wide as VEX.L says, or of 16 bytes */
+	AT_VSIB_X, AT_VSIB_DQ,
 };
 
 /* How wide it is: a number of bytes, or by these rules. */
@@ -59,9 +60,11 @@ enum width {
 	S(Eb, AT_RM, 1) S(Ew, AT_RM, 2) S(Ed, AT_RM, 4) S(Eq, AT_RM, 8) S(Ev, AT_RM, WIDTH_V) S(Ez, AT_RM, WIDTH_Z) \
 	S(Ey, AT_RM, WIDTH_Y) S(EvMw, AT_RM, WIDTH_V_MEM2) S(EdMb, AT_RM, WIDTH_D_MEM1) S(EdMw, AT_RM, WIDTH_D_MEM2) \
 	S(En, AT_RM, WIDTH_NATIVE) \
-	S(Gb, AT_REG, 1) S(Gw, AT_REG, 2) S(Gd, AT_REG, 4) S(Gv, AT_REG, WIDTH_V) S(Gz, AT_REG, WIDTH_Z) S(Gy, AT_REG, WIDTH_Y) \
+	S(Gb, AT_REG, 1) S(Gw, AT_REG, 2) S(Gd, AT_REG, 4) S(Gv, AT_REG, WIDTH_V) S(Gz, AT_REG, WIDTH_Z) \
+	S(Gy, AT_REG, WIDTH_Y) \
 	S(Gn, AT_REG, WIDTH_NATIVE) \
-	S(M, AT_MEM, 0) S(Mb, AT_MEM, 1) S(Mw, AT_MEM, 2) S(Md, AT_MEM, 4) S(Mq, AT_MEM, 8) S(Mt, AT_MEM, 10) S(Mdq, AT_MEM, 16) \
+	S(M, AT_MEM, 0) S(Mb, AT_MEM, 1) S(Mw, AT_MEM, 2) S(Md, AT_MEM, 4) S(Mq, AT_MEM, 8) S(Mt, AT_MEM, 10) \
+	S(Mdq, AT_MEM, 16) \
 	S(Mqq, AT_MEM, 32) S(Mv, AT_MEM, WIDTH_V) S(My, AT_MEM, WIDTH_Y) S(Mx, AT_MEM, WIDTH_X) S(Mp, AT_MEM, WIDTH_P) \
 	S(Ma, AT_MEM, WIDTH_A) S(Ms, AT_MEM, WIDTH_S) S(Menv, AT_MEM, WIDTH_ENV) S(Mfsave, AT_MEM, WIDTH_FSAVE) \
 	S(Rd, AT_RM_REG, 4) S(Rv, AT_RM_REG, WIDTH_V) S(Ry, AT_RM_REG, WIDTH_Y) S(Rn, AT_RM_REG, WIDTH_NATIVE) \
@@ -71,13 +74,15 @@ enum width {
 	S(Ib2, AT_IMM8_SECOND, 1) S(One, AT_ONE, 1) S(Ibb, AT_IMM8S, 1) \
 	S(Jb, AT_REL8, 1) S(Jz, AT_RELZ, WIDTH_Z) S(Ap, AT_FAR, WIDTH_P) S(Ob, AT_MOFFS, 1) S(Ov, AT_MOFFS, WIDTH_V) \
 	S(ES, AT_ES, 2) S(CS, AT_CS, 2) S(SS, AT_SS, 2) S(DS, AT_DS, 2) S(FS, AT_FS, 2) S(GS, AT_GS, 2) \
-	S(ESv, AT_ES, WIDTH_V) S(CSv, AT_CS, WIDTH_V) S(SSv, AT_SS, WIDTH_V) S(DSv, AT_DS, WIDTH_V) S(FSv, AT_FS, WIDTH_V) \
+	S(ESv, AT_ES, WIDTH_V) S(CSv, AT_CS, WIDTH_V) S(SSv, AT_SS, WIDTH_V) S(DSv, AT_DS, WIDTH_V) \
+	S(FSv, AT_FS, WIDTH_V) \
 	S(GSv, AT_GS, WIDTH_V) \
 	S(Sw, AT_REG_SEG, 2) S(Cn, AT_REG_CR, WIDTH_NATIVE) S(Dn, AT_REG_DR, WIDTH_NATIVE) \
 	S(ST0, AT_ST0, 10) S(STi, AT_STI, 10) \
 	S(Pq, AT_REG_MMX, 8) S(Pd, AT_REG_MMX, 4) S(Qq, AT_RM_MMX, 8) S(Qd, AT_RM_MMX, 4) S(Nq, AT_RM_REG_MMX, 8) \
 	S(Rep, AT_REPEAT, 0) \
-	S(Vx, AT_REG_XMM, WIDTH_X) S(Vdq, AT_REG_XMM, 16) S(Vqq, AT_REG_XMM, 32) S(Vq, AT_REG_XMM, 8) S(Vd, AT_REG_XMM, 4) \
+	S(Vx, AT_REG_XMM, WIDTH_X) S(Vdq, AT_REG_XMM, 16) S(Vqq, AT_REG_XMM, 32) S(Vq, AT_REG_XMM, 8) \
+	S(Vd, AT_REG_XMM, 4) \
 	S(Vxh, AT_REG_XMM, WIDTH_X_HALF) \
 	S(Wx, AT_RM_XMM, WIDTH_X) S(Wdq, AT_RM_XMM, 16) S(Wqq, AT_RM_XMM, 32) S(Wq, AT_RM_XMM, 8) S(Wd, AT_RM_XMM, 4) \
 	S(Ww, AT_RM_XMM, 2) S(Wb, AT_RM_XMM, 1) S(Wxh, AT_RM_XMM, WIDTH_X_HALF) S(Wxq, AT_RM_XMM, WIDTH_X_QUARTER) \
@@ -85,7 +90,8 @@ enum width {
 	S(Hx, AT_VVVV_XMM, WIDTH_X) S(Hdq, AT_VVVV_XMM, 16) S(Hqq, AT_VVVV_XMM, 32) \
 	S(Ux, AT_RM_REG_XMM, WIDTH_X) S(Udq, AT_RM_REG_XMM, 16) S(Uq, AT_RM_REG_XMM, 8) S(Ud, AT_RM_REG_XMM, 4) \
 	S(Lx, AT_IMM_XMM, WIDTH_X) S(XMM0, AT_XMM0, 16) \
-	S(Xb, AT_SI, 1) S(Xv, AT_SI, WIDTH_V) S(Xz, AT_SI, WIDTH_Z) S(Yb, AT_DI, 1) S(Yv, AT_DI, WIDTH_V) S(Yz, AT_DI, WIDTH_Z) \
+	S(Xb, AT_SI, 1) S(Xv, AT_SI, WIDTH_V) S(Xz, AT_SI, WIDTH_Z) S(Yb, AT_DI, 1) S(Yv, AT_DI, WIDTH_V) \
+	S(Yz, AT_DI, WIDTH_Z) \
 	S(DIq, AT_DI_DS, 8) S(DIdq, AT_DI_DS, 16) S(BXb, AT_BX, 1) \
 	S(VMxd, AT_VSIB_X, 4) S(VMxq, AT_VSIB_X, 8) S(VMdqq, AT_VSIB_DQ, 8)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Instructions as text, in Intel syntax with the spelling of GNU objdump -M intel, so that a log can be held against its output.
- * Prefixes without an effect are not shown.
+ * Instructions as text, in Intel syntax with the spelling of GNU objdump -M intel, so that a log can be held against
+ * its output. Prefixes without an effect are not shown.
  */
 #include "cpu/insn.h"
 
@@ -111,7 +111,8 @@ static const char *size_name(unsigned size)
 static bool hides_size(const struct insn *i)
 {
 	switch (i->op) {
-	case OP_LGDT: case OP_LIDT: case OP_SGDT: case OP_SIDT: case OP_FLDENV: case OP_FNSTENV: case OP_FNSAVE: case OP_FRSTOR:
+	case OP_LGDT: case OP_LIDT: case OP_SGDT: case OP_SIDT: case OP_FLDENV: case OP_FNSTENV: case OP_FNSAVE:
+	case OP_FRSTOR:
 	case OP_INVPCID: case OP_LDDQU:
 		return true;
 	}
@@ -166,8 +167,9 @@ static void add_memory(struct text *t, const struct insn *i, unsigned size)
 	}
 	if (i->mem.base == REG_NONE && i->mem.index == REG_NONE) {
 		uint64_t address = i->mem.moffs ? i->imm : (uint64_t)disp;
+		unsigned width = i->mode == 64 && !i->mem.moffs ? 8 : i->addrsize;
 
-		add(t, "%s:0x%llx", segments[seg & 7], (unsigned long long)cut(address, i->addrsize == 4 && i->mode == 64 && !i->mem.moffs ? 8 : i->addrsize));
+		add(t, "%s:0x%llx", segments[seg & 7], (unsigned long long)cut(address, width));
 		return;
 	}
 	if (override || (i->mem.base == REG_NONE && seg != SEG_DS))
@@ -242,15 +244,16 @@ static bool is_wide_nop(const struct insn *i)
 static const char *sized_name(const struct insn *i)
 {
 	bool wide = i->mode == 16;      /* where the bare name means 16 bits */
+	unsigned size = i->opsize;
 
 	switch (i->op) {
 	case OP_CBW: return by_size(i->opsize, "cbw", "cwde", "cdqe");
 	case OP_CWD: return by_size(i->opsize, "cwd", "cdq", "cqo");
-	case OP_PUSHA: return wide ? by_size(i->opsize, "pusha", "pushad", "") : by_size(i->opsize, "pushaw", "pusha", "");
-	case OP_POPA: return wide ? by_size(i->opsize, "popa", "popad", "") : by_size(i->opsize, "popaw", "popa", "");
-	case OP_PUSHF: return wide ? by_size(i->opsize, "pushf", "pushfd", "") : by_size(i->opsize, "pushfw", "pushf", "pushf");
-	case OP_POPF: return wide ? by_size(i->opsize, "popf", "popfd", "") : by_size(i->opsize, "popfw", "popf", "popf");
-	case OP_IRET: return wide ? by_size(i->opsize, "iret", "iretd", "") : by_size(i->opsize, "iretw", "iret", "iretq");
+	case OP_PUSHA: return wide ? by_size(size, "pusha", "pushad", "") : by_size(size, "pushaw", "pusha", "");
+	case OP_POPA: return wide ? by_size(size, "popa", "popad", "") : by_size(size, "popaw", "popa", "");
+	case OP_PUSHF: return wide ? by_size(size, "pushf", "pushfd", "") : by_size(size, "pushfw", "pushf", "pushf");
+	case OP_POPF: return wide ? by_size(size, "popf", "popfd", "") : by_size(size, "popfw", "popf", "popf");
+	case OP_IRET: return wide ? by_size(size, "iret", "iretd", "") : by_size(size, "iretw", "iret", "iretq");
 	case OP_SYSRET: return i->mode != 64 ? NULL : i->opsize == 8 ? "sysretq" : "sysretd";
 	case OP_SYSEXIT: return i->mode != 64 ? NULL : i->opsize == 8 ? "sysexitq" : "sysexitd";
 	case OP_JCXZ: return by_size(i->addrsize, "jcxz", "jecxz", "jrcxz");
@@ -266,7 +269,8 @@ static const char *sized_name(const struct insn *i)
 	case OP_XRSTOR: return i->opsize == 8 ? "xrstor64" : NULL;
 	case OP_XRSTORS: return i->opsize == 8 ? "xrstors64" : NULL;
 	case OP_MOV:
-		return i->mode == 64 && ((i->mem.moffs && i->addrsize == 8) || (i->o[0].size == 8 && i->o[1].kind == OPD_IMM && !i->has_modrm)) ?
+		return i->mode == 64 && ((i->mem.moffs && i->addrsize == 8) ||
+					 (i->o[0].size == 8 && i->o[1].kind == OPD_IMM && !i->has_modrm)) ?
 			"movabs" : NULL;
 	}
 	return NULL;
@@ -300,8 +304,10 @@ static const char *suffix(const struct insn *i)
 }
 
 static const char cmp_names[32][9] = {
-	"eq", "lt", "le", "unord", "neq", "nlt", "nle", "ord", "eq_uq", "nge", "ngt", "false", "neq_oq", "ge", "gt", "true",
-	"eq_os", "lt_oq", "le_oq", "unord_s", "neq_us", "nlt_uq", "nle_uq", "ord_s", "eq_us", "nge_uq", "ngt_uq", "false_os",
+	"eq", "lt", "le", "unord", "neq", "nlt", "nle", "ord", "eq_uq", "nge", "ngt", "false", "neq_oq", "ge", "gt",
+	"true",
+	"eq_os", "lt_oq", "le_oq", "unord_s", "neq_us", "nlt_uq", "nle_uq", "ord_s", "eq_us", "nge_uq", "ngt_uq",
+	"false_os",
 	"neq_os", "ge_oq", "gt_oq", "true_us",
 };
 
@@ -399,8 +405,10 @@ static bool repeats(const struct insn *i)
 	if (i->vex || !(i->traits & (INSN_SSE | INSN_MMX)) || i->operands < 3)
 		return false;
 	switch (i->op) {
-	case OP_PSHUFW: case OP_PSHUFD: case OP_PSHUFHW: case OP_PSHUFLW: case OP_ROUNDPS: case OP_ROUNDPD: case OP_AESKEYGENASSIST:
-	case OP_PCMPESTRI: case OP_PCMPESTRM: case OP_PCMPISTRI: case OP_PCMPISTRM: case OP_MASKMOVQ: case OP_MASKMOVDQU:
+	case OP_PSHUFW: case OP_PSHUFD: case OP_PSHUFHW: case OP_PSHUFLW: case OP_ROUNDPS: case OP_ROUNDPD:
+	case OP_AESKEYGENASSIST:
+	case OP_PCMPESTRI: case OP_PCMPESTRM: case OP_PCMPISTRI: case OP_PCMPISTRM: case OP_MASKMOVQ:
+	case OP_MASKMOVDQU:
 		return false;
 	}
 	return i->o[0].kind == i->o[1].kind && i->o[0].reg == i->o[1].reg;

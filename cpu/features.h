@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CPU features: FEATURE(NAME, leaf, subleaf, register, bit); included by model.h and by cpuid.c.  Users write the name in lower
- * case, with '-' or '_' (or '.').  Bits from the Intel SDM volume 2 (CPUID), AMD APM volume 3 (appendix E), and the
- * Linux kernel's documentation of KVM's leaves (virt/kvm/x86/cpuid).
+ * CPU features: FEATURE(NAME, leaf, subleaf, register, bit); included by model.h and by cpuid.c.  Users write the name
+ * in lower case, with '-' or '_' (or '.').  Bits from the Intel SDM volume 2 (CPUID), AMD APM volume 3 (appendix E),
+ * and the Linux kernel's documentation of KVM's leaves (virt/kvm/x86/cpuid).
  */
 FEATURE(FPU, 1, 0, EDX, 0) FEATURE(VME, 1, 0, EDX, 1) FEATURE(DE, 1, 0, EDX, 2) FEATURE(PSE, 1, 0, EDX, 3)
 FEATURE(TSC, 1, 0, EDX, 4) FEATURE(MSR, 1, 0, EDX, 5) FEATURE(PAE, 1, 0, EDX, 6) FEATURE(MCE, 1, 0, EDX, 7)
@@ -13,14 +13,18 @@ FEATURE(SSE, 1, 0, EDX, 25) FEATURE(SSE2, 1, 0, EDX, 26) FEATURE(SS, 1, 0, EDX, 
 
 FEATURE(SSE3, 1, 0, ECX, 0) FEATURE(PCLMULQDQ, 1, 0, ECX, 1) FEATURE(MONITOR, 1, 0, ECX, 3) FEATURE(SSSE3, 1, 0, ECX, 9)
 FEATURE(FMA, 1, 0, ECX, 12) FEATURE(CX16, 1, 0, ECX, 13) FEATURE(PCID, 1, 0, ECX, 17) FEATURE(SSE4_1, 1, 0, ECX, 19)
-FEATURE(SSE4_2, 1, 0, ECX, 20) FEATURE(X2APIC, 1, 0, ECX, 21) FEATURE(MOVBE, 1, 0, ECX, 22) FEATURE(POPCNT, 1, 0, ECX, 23)
-FEATURE(TSC_DEADLINE, 1, 0, ECX, 24) FEATURE(AES, 1, 0, ECX, 25) FEATURE(XSAVE, 1, 0, ECX, 26) FEATURE(AVX, 1, 0, ECX, 28)
+FEATURE(SSE4_2, 1, 0, ECX, 20) FEATURE(X2APIC, 1, 0, ECX, 21) FEATURE(MOVBE, 1, 0, ECX, 22)
+FEATURE(POPCNT, 1, 0, ECX, 23)
+FEATURE(TSC_DEADLINE, 1, 0, ECX, 24) FEATURE(AES, 1, 0, ECX, 25) FEATURE(XSAVE, 1, 0, ECX, 26)
+FEATURE(AVX, 1, 0, ECX, 28)
 FEATURE(F16C, 1, 0, ECX, 29) FEATURE(RDRAND, 1, 0, ECX, 30) FEATURE(HYPERVISOR, 1, 0, ECX, 31)
 
 FEATURE(ARAT, 6, 0, EAX, 2)
 
-FEATURE(FSGSBASE, 7, 0, EBX, 0) FEATURE(TSC_ADJUST, 7, 0, EBX, 1) FEATURE(BMI1, 7, 0, EBX, 3) FEATURE(AVX2, 7, 0, EBX, 5)
-FEATURE(FDP_EXCPTN_ONLY, 7, 0, EBX, 6) FEATURE(SMEP, 7, 0, EBX, 7) FEATURE(BMI2, 7, 0, EBX, 8) FEATURE(ERMS, 7, 0, EBX, 9)
+FEATURE(FSGSBASE, 7, 0, EBX, 0) FEATURE(TSC_ADJUST, 7, 0, EBX, 1) FEATURE(BMI1, 7, 0, EBX, 3)
+FEATURE(AVX2, 7, 0, EBX, 5)
+FEATURE(FDP_EXCPTN_ONLY, 7, 0, EBX, 6) FEATURE(SMEP, 7, 0, EBX, 7) FEATURE(BMI2, 7, 0, EBX, 8)
+FEATURE(ERMS, 7, 0, EBX, 9)
 FEATURE(INVPCID, 7, 0, EBX, 10) FEATURE(ZERO_FCS_FDS, 7, 0, EBX, 13) FEATURE(RDSEED, 7, 0, EBX, 18)
 FEATURE(ADX, 7, 0, EBX, 19) FEATURE(SMAP, 7, 0, EBX, 20) FEATURE(CLFLUSHOPT, 7, 0, EBX, 23) FEATURE(CLWB, 7, 0, EBX, 24)
 FEATURE(SHA_NI, 7, 0, EBX, 29)

@@ -2,11 +2,12 @@
 /*
  * The local APIC (Intel SDM volume 3, chapter 11), as an integrated APIC of version 14h with six LVT entries.
  *
- * The timer's bus clock is 1 GHz, so that a count is a nanosecond times the divisor; timer, TSC deadline and the rest of the
- * machine follow one clock.  After power-on LINT0 of the bootstrap processor passes the 8259's INTR through (virtual wire
- * mode), as firmware leaves it: real hardware masks it.
+ * The timer's bus clock is 1 GHz, so that a count is a nanosecond times the divisor; timer, TSC deadline and the rest
+ * of the machine follow one clock.  After power-on LINT0 of the bootstrap processor passes the 8259's INTR through
+ * (virtual wire mode), as firmware leaves it: real hardware masks it.
  *
- * Left out on purpose: SMI, remote read, the focus processor, level-triggered LINT pins (taken as edges), EOI suppression, CMCI.
+ * Left out on purpose: SMI, remote read, the focus processor, level-triggered LINT pins (taken as edges), EOI
+ * suppression, CMCI.
  */
 #include "cpu/lapic.h"
 
@@ -19,7 +20,8 @@
 
 enum {
 	REG_ID = 0x20, REG_VERSION = 0x30, REG_TPR = 0x80, REG_PPR = 0xa0, REG_EOI = 0xb0 /* WO */, REG_LDR = 0xd0,
-	REG_DFR = 0xe0, REG_SVR = 0xf0, REG_ISR = 0x100, REG_TMR = 0x180, REG_IRR = 0x200, REG_ESR = 0x280, REG_ICR_LOW = 0x300,
+	REG_DFR = 0xe0, REG_SVR = 0xf0, REG_ISR = 0x100, REG_TMR = 0x180, REG_IRR = 0x200, REG_ESR = 0x280,
+	REG_ICR_LOW = 0x300,
 	REG_ICR_HIGH = 0x310, REG_LVT_TIMER = 0x320, REG_LVT_ERROR = 0x370, REG_INITIAL = 0x380, REG_CURRENT = 0x390,
 	REG_DIVIDE = 0x3e0, REG_SELF_IPI = 0x3f0 /* x2APIC, WO */,
 
@@ -283,7 +285,8 @@ static void send_lowest(struct lapic_bus *bus, uint32_t dest, bool logical, bool
 		accept_message(best, MODE_LOWEST, vector, level);
 }
 
-static void send(struct lapic_bus *bus, uint32_t dest, bool logical, bool wide, unsigned mode, uint8_t vector, bool level)
+static void send(struct lapic_bus *bus, uint32_t dest, bool logical, bool wide, unsigned mode, uint8_t vector,
+		 bool level)
 {
 	unsigned n;
 
@@ -339,7 +342,7 @@ static void interprocessor(struct lapic *l)
 	}
 }
 
-/* --- timer --------------------------------------------------------------------------------------------------------- */
+/* --- timer -------------------------------------------------------------------------------------------------------- */
 
 static unsigned timer_mode(const struct lapic *l) { return l->lvt[LVT_TIMER] & TIMER_MODE; }
 
@@ -425,7 +428,7 @@ void lapic_tsc_offset(struct lapic *l, int64_t offset)
 		start_deadline(l);
 }
 
-/* --- registers ----------------------------------------------------------------------------------------------------- */
+/* --- registers ---------------------------------------------------------------------------------------------------- */
 
 static void set_tpr(struct lapic *l, uint32_t value)
 {
@@ -454,7 +457,8 @@ static void write_lvt(struct lapic *l, unsigned entry, uint32_t value)
 	value &= lvt_bits[entry];
 	if (!soft_enabled(l))
 		value |= LVT_MASKED;
-	if (entry == LVT_TIMER && ((value & TIMER_MODE) == TIMER_MODE || (!l->tsc_deadline_mode && (value & TIMER_DEADLINE))))
+	if (entry == LVT_TIMER && ((value & TIMER_MODE) == TIMER_MODE ||
+				   (!l->tsc_deadline_mode && (value & TIMER_DEADLINE))))
 		value &= ~TIMER_DEADLINE;       /* reserved */
 	l->lvt[entry] = value;
 	if (entry == LVT_TIMER && (old_mode == TIMER_DEADLINE) != ((value & TIMER_MODE) == TIMER_DEADLINE)) {
@@ -532,7 +536,8 @@ static bool write_register(struct lapic *l, uint32_t reg, uint32_t value)
 static bool readable(uint32_t reg)
 {
 	switch (reg) {
-	case REG_ID: case REG_VERSION: case REG_TPR: case REG_PPR: case REG_LDR: case REG_SVR: case REG_ESR: case REG_ICR_LOW:
+	case REG_ID: case REG_VERSION: case REG_TPR: case REG_PPR: case REG_LDR: case REG_SVR: case REG_ESR:
+	case REG_ICR_LOW:
 	case REG_INITIAL: case REG_CURRENT: case REG_DIVIDE:
 		return true;
 	}
@@ -580,7 +585,7 @@ bool lapic_covers(const struct lapic *l, uint64_t gpa)
 	return enabled(l) && !x2apic(l) && (gpa & ~0xfffull) == (l->base & ADDRESS_BITS);
 }
 
-/* --- MSRs ---------------------------------------------------------------------------------------------------------- */
+/* --- MSRs --------------------------------------------------------------------------------------------------------- */
 
 /* The logical id follows from the id (SDM volume 3, 11.12.10.2). */
 static uint32_t x2apic_ldr(uint32_t id) { return (id & ~0xfu) << 12 | 1u << (id & 0xf); }
@@ -687,7 +692,7 @@ bool lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t value)
 	return x2apic(l) && x2apic_write(l, (msr & 0x3f) << 4, value);
 }
 
-/* --- life ---------------------------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------------------------------- */
 
 void lapic_init_reset(struct lapic *l)
 {
@@ -760,18 +765,22 @@ void lapic_print(struct lapic *l, void (*out)(void *to, const char *line), void 
 	unsigned n;
 
 	snprintf(line, sizeof(line), "local APIC %u: %s%s, id %08x, base %llx", l->index,
-		 !enabled(l) ? "off" : x2apic(l) ? "x2APIC" : "xAPIC", soft_enabled(l) ? "" : " (software disabled)", l->id,
+		 !enabled(l) ? "off" : x2apic(l) ? "x2APIC" : "xAPIC", soft_enabled(l) ? "" : " (software disabled)",
+			l->id,
 		 (unsigned long long)l->base);
 	out(to, line);
-	snprintf(line, sizeof(line), "  tpr %02x ppr %02x ldr %08x dfr %08x svr %03x icr %08x:%08x esr %02x", l->tpr, l->ppr, l->ldr,
+	snprintf(line, sizeof(line), "  tpr %02x ppr %02x ldr %08x dfr %08x svr %03x icr %08x:%08x esr %02x", l->tpr,
+		 l->ppr, l->ldr,
 		 l->dfr, l->svr, l->icr_high, l->icr_low, l->esr);
 	out(to, line);
 	for (n = 0; n < LVT_COUNT; n++) {
-		snprintf(line, sizeof(line), "  %-7s %05x%s%s%s", names[n], l->lvt[n], l->lvt[n] & LVT_MASKED ? " masked" : "",
+		snprintf(line, sizeof(line), "  %-7s %05x%s%s%s", names[n], l->lvt[n],
+			 l->lvt[n] & LVT_MASKED ? " masked" : "",
 			 n == LVT_TIMER ? " " : "", n == LVT_TIMER ? modes[timer_mode(l) >> 17] : "");
 		out(to, line);
 	}
-	snprintf(line, sizeof(line), "  timer   divide by %u, initial %u, current %u", divisor(l), l->timer_initial, current_count(l));
+	snprintf(line, sizeof(line), "  timer   divide by %u, initial %u, current %u", divisor(l), l->timer_initial,
+		 current_count(l));
 	out(to, line);
 	print_bits("isr", l->isr, out, to);
 	for (n = 0; n < 8; n++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The local APIC of one processor (SDM volume 3, chapter 11): xAPIC page, x2APIC MSRs, timer, interprocessor interrupts.
+ * The local APIC of one processor (SDM volume 3, chapter 11): xAPIC page, x2APIC MSRs, timer, interprocessor
+ * interrupts.
  *
  * The owner is the processor's thread.  Other threads (devices, other processors) only set bits in the atomic part
  * (`irr`, `tmr`, `events`, `intr`) and call kick; everything else belongs to the owner's thread.
@@ -17,7 +18,8 @@ enum { LAPIC_MAX = 8 };                 /* processors on the bus */
 /* What lapic_pending() reports. */
 enum {
 	LAPIC_INTR = 1 << 0,            /* a vector for lapic_ack(), subject to IF */
-	LAPIC_NMI = 1 << 1, LAPIC_INIT = 1 << 2, LAPIC_SIPI = 1 << 3 /* see sipi_vector */, LAPIC_SMI = 1 << 4 /* never: no SMM */,
+	LAPIC_NMI = 1 << 1, LAPIC_INIT = 1 << 2, LAPIC_SIPI = 1 << 3 /* see sipi_vector */,
+	LAPIC_SMI = 1 << 4 /* never: no SMM */,
 };
 
 enum { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT };
@@ -26,10 +28,14 @@ struct lapic;
 
 struct lapic_ops {
 	uint64_t (*now)(void *owner);                           /* owner's thread */
-	void (*deadline)(void *owner, uint64_t ns);             /* arm the wake-up for the timer; CLOCK_NEVER: none.  Owner's thread */
-	void (*kick)(void *owner);                              /* lapic_pending() may have changed: look soon.  Any thread */
-	void (*eoi)(void *owner, uint8_t vector);               /* broadcast of a level-triggered vector's EOI.  Owner's thread */
-	int (*int_ack)(void *owner);                            /* INTA cycle to the 8259; -1: nothing there.  Owner's thread */
+	/* arm the wake-up for the timer; CLOCK_NEVER: none.  Owner's thread */
+	void (*deadline)(void *owner, uint64_t ns);
+	/* lapic_pending() may have changed: look soon.  Any thread */
+	void (*kick)(void *owner);
+	/* broadcast of a level-triggered vector's EOI.  Owner's thread */
+	void (*eoi)(void *owner, uint8_t vector);
+	/* INTA cycle to the 8259; -1: nothing there.  Owner's thread */
+	int (*int_ack)(void *owner);
 };
 
 /* All local APICs of a machine. */

@@ -46,12 +46,13 @@ struct cpuid_state {
 	uint64_t xcr0;                  /* for the size of the save area */
 };
 /* out: eax ebx ecx edx */
-void cpuid_leaf(const struct cpu_model *m, const struct cpuid_state *s, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+void cpuid_leaf(const struct cpu_model *m, const struct cpuid_state *s, uint32_t leaf, uint32_t subleaf,
+		uint32_t out[4]);
 uint64_t cpuid_arch_capabilities(const struct cpu_model *m);    /* IA32_ARCH_CAPABILITIES, if CPU_ARCH_CAPABILITIES */
 
 /*
- * Make i what m executes: OP_INVALID if it needs a feature that m lacks; TZCNT and LZCNT become BSF and BSR, prefetches NOP.
- * Engines call it once, after insn_decode().
+ * Make i what m executes: OP_INVALID if it needs a feature that m lacks; TZCNT and LZCNT become BSF and BSR, prefetches
+ * NOP. Engines call it once, after insn_decode().
  */
 void cpuid_gate(const struct cpu_model *m, struct insn *i);
 

@@ -56,7 +56,7 @@ pure: $(PURE:%=$(O)/lib%.a) ## cpu, hw and dhcp make no system call
 
 # Every header compiles alone.
 all_headers := $(foreach p,$(PARTS),$(wildcard $(p)/*.h $(p)/*/*.h))
-part_headers := $(filter-out cpu/ops.h unet/lwipopts.h unet/arch/%,$(all_headers))
+part_headers := $(filter-out cpu/ops.h cpu/features.h unet/lwipopts.h unet/arch/%,$(all_headers))
 headers: $(part_headers:%=$(O)/headers/%.ok) ## each header is self-contained
 	@echo "headers: $(words $(part_headers)) compile alone"
 $(O)/headers/%.ok: % $(O)/flags

@@ -88,7 +88,7 @@ static void make_case(uint8_t *b, unsigned mode)
 	}
 }
 
-/* --- objdump ------------------------------------------------------------------------------------------------------- */
+/* --- objdump ------------------------------------------------------------------------------------------------------ */
 
 static bool objdump_installed(void)
 {
@@ -114,7 +114,8 @@ static void ask_objdump(struct test_case *cases, unsigned count, unsigned mode)
 		assert_int_equal(fwrite(slot, SLOT, 1, f), 1);
 	}
 	fclose(f);
-	snprintf(command, sizeof(command), "objdump -D -z -w -b binary -m %s -M intel,intel64 %s", machine[mode / 32], path);
+	snprintf(command, sizeof(command), "objdump -D -z -w -b binary -m %s -M intel,intel64 %s", machine[mode / 32],
+		 path);
 	f = popen(command, "r");
 	assert_non_null(f);
 	while (fgets(line, sizeof(line), f)) {
@@ -138,12 +139,13 @@ static void ask_objdump(struct test_case *cases, unsigned count, unsigned mode)
 	unlink(path);
 }
 
-/* --- comparison ---------------------------------------------------------------------------------------------------- */
+/* --- comparison --------------------------------------------------------------------------------------------------- */
 
 static const char *skip_prefixes(const char *s)
 {
 	static const char *const words[] = {
-		"lock ", "rep ", "repz ", "repnz ", "data16 ", "data32 ", "addr16 ", "addr32 ", "cs ", "ds ", "es ", "ss ", "fs ", "gs ", "bnd ", "notrack ",
+		"lock ", "rep ", "repz ", "repnz ", "data16 ", "data32 ", "addr16 ", "addr32 ", "cs ", "ds ", "es ",
+		"ss ", "fs ", "gs ", "bnd ", "notrack ",
 		"xacquire ", "xrelease ", "{vex} ", "{vex3} ",
 	};
 	unsigned n;
@@ -190,7 +192,8 @@ static void drop_default_segment(char *s)
 /* The text without prefixes, comments, runs of blanks, and index registers that are none. */
 static void normalise(const char *from, char *to)
 {
-	static const char *const none[] = { "+riz*1", "+riz*2", "+riz*4", "+riz*8", "+eiz*1", "+eiz*2", "+eiz*4", "+eiz*8" };
+	static const char *const none[] = { "+riz*1", "+riz*2", "+riz*4", "+riz*8", "+eiz*1", "+eiz*2", "+eiz*4",
+		"+eiz*8" };
 	char *out = to;
 	unsigned n;
 
@@ -243,32 +246,46 @@ static bool accepted(const struct insn *i, const struct test_case *c, const char
 	/* #UD here: no CPU model offers them. */
 	static const char *const never[] = {
 		"femms", "pf*", "pi2f*", "pavgusb", "pmulhrw", "pswapd",                                /* 3DNow! */
-		"getsec", "vmread", "vmwrite", "vmxon", "vmxoff", "vmptr*", "vmclear", "vmlaunch", "vmresume", "vmfunc", "invept", "invvpid",
-		"vmrun", "vmload", "vmsave", "clgi", "stgi", "skinit", "invlpga", "invlpgb", "tlbsync", "psmash", "pvalidate", "rmp*",
-		"clzero", "monitorx", "mwaitx", "rdpru", "mcommit", "extrq", "insertq", "movnts*", "encl*", "pconfig", "hreset",
-		"xend", "xtest", "xabort", "xbegin", "xsusldtrk", "xresldtrk", "rdpkru", "wrpkru", "serialize",         /* TSX, PKU */
-		"wrss*", "wruss*", "rstorssp", "clrssbsy", "setssbsy", "saveprevssp", "incssp*",                        /* CET */
+		"getsec", "vmread", "vmwrite", "vmxon", "vmxoff", "vmptr*", "vmclear", "vmlaunch", "vmresume", "vmfunc",
+		"invept", "invvpid",
+		"vmrun", "vmload", "vmsave", "clgi", "stgi", "skinit", "invlpga", "invlpgb", "tlbsync", "psmash",
+		"pvalidate", "rmp*",
+		"clzero", "monitorx", "mwaitx", "rdpru", "mcommit", "extrq", "insertq", "movnts*", "encl*", "pconfig",
+		"hreset",
+		/* TSX, PKU */
+		"xend", "xtest", "xabort", "xbegin", "xsusldtrk", "xresldtrk", "rdpkru", "wrpkru", "serialize",
+		/* CET */
+		"wrss*", "wruss*", "rstorssp", "clrssbsy", "setssbsy", "saveprevssp", "incssp*",
 		"ptwrite", "tpause", "umonitor", "umwait", "movdir*", "enqcmd*", "aadd", "aand", "aor", "axor",
-		"aesenc1*", "aesenc2*", "aesencwide*", "aesdec1*", "aesdec2*", "aesdecwide*", "loadiwkey", "encodekey*", "gf2p8*", "vgf2p8*", "sha512*", "wrmsrns", "wrmsrlist", "rdmsrlist",
-		"vpdp*", "vcvtne*", "vbcstne*", "vpmadd52*", "xstore-rng", "xcrypt*", "xsha*", "montmul", "vfmadd*", "vfmsub*", "vfnm*",
-		"vpermil2*", "tile*", "sttilecfg", "ldtilecfg", "tdp*", "clui", "stui", "testui", "uiret", "senduipi", "prefetchit*",
-		"kadd*", "kand*", "kmov*", "knot*", "kor*", "kshift*", "ktest*", "kunpck*", "kxor*", "kxnor*", "frstpm(287", "fbld?",
-		"rdfsbase", "rdgsbase", "wrfsbase", "wrgsbase", "swapgs", "seamcall", "seamret", "seamops", "tdcall", "vmgexit", "lwpins", "llwpcb",
+		"aesenc1*", "aesenc2*", "aesencwide*", "aesdec1*", "aesdec2*", "aesdecwide*", "loadiwkey", "encodekey*",
+		"gf2p8*", "vgf2p8*", "sha512*", "wrmsrns", "wrmsrlist", "rdmsrlist",
+		"vpdp*", "vcvtne*", "vbcstne*", "vpmadd52*", "xstore-rng", "xcrypt*", "xsha*", "montmul", "vfmadd*",
+		"vfmsub*", "vfnm*",
+		"vpermil2*", "tile*", "sttilecfg", "ldtilecfg", "tdp*", "clui", "stui", "testui", "uiret", "senduipi",
+		"prefetchit*",
+		"kadd*", "kand*", "kmov*", "knot*", "kor*", "kshift*", "ktest*", "kunpck*", "kxor*", "kxnor*",
+		"frstpm(287", "fbld?",
+		"rdfsbase", "rdgsbase", "wrfsbase", "wrgsbase", "swapgs", "seamcall", "seamret", "seamops", "tdcall",
+		"vmgexit", "lwpins", "llwpcb",
 		NULL
 	};
 	/* Wider than they are here: VAES, VPCLMULQDQ. */
 	static const char *const wide[] = { "vaesenc*", "vaesdec*", "vpclmul*", NULL };
 	/* A prefix of 66, F2 or F3 that the manual rules out ("NP") and Zen 4 refuses, which objdump passes over. */
 	static const char *const strict[] = {
-		"fxsave*", "fxrstor*", "ldmxcsr", "vldmxcsr", "stmxcsr", "vstmxcsr", "xsave*", "xrstor*", "vzeroall", "vzeroupper", "vmcall",
-		"vmmcall", "pmovmskb", "movnti", "xgetbv", "xsetbv", "monitor", "mwait", "clac", "stac", "emms", "sha1*", "sha256*", "clflush",
-		"clwb", "clflushopt", "xsaveopt*", "movq2dq", "pextrw", "cvt*", "maskmovq", "rdrand", "rdseed", "endbr*", NULL
+		"fxsave*", "fxrstor*", "ldmxcsr", "vldmxcsr", "stmxcsr", "vstmxcsr", "xsave*", "xrstor*", "vzeroall",
+		"vzeroupper", "vmcall",
+		"vmmcall", "pmovmskb", "movnti", "xgetbv", "xsetbv", "monitor", "mwait", "clac", "stac", "emms",
+		"sha1*", "sha256*", "clflush",
+		"clwb", "clflushopt", "xsaveopt*", "movq2dq", "pextrw", "cvt*", "maskmovq", "rdrand", "rdseed",
+		"endbr*", NULL
 	};
 	/* NOPs where MPX, CET and CLDEMOTE are not offered. */
 	static const char *const nops[] = { "bnd*", "cldemote", "rdssp*", "endbr*", "prefetchit*", NULL };
 	/* What objdump calls bad and processors execute: aliases (Zen 4 does), and prefixes without a meaning. */
 	static const char *const executed[] = {
-		"fcom", "fcomp", "fstp", "fxch", "fwait", "mfence", "sfence", "lfence", "salc", "wbinvd", "bsf", "bsr", "rdpid", NULL
+		"fcom", "fcomp", "fstp", "fxch", "fwait", "mfence", "sfence", "lfence", "salc", "wbinvd", "bsf", "bsr",
+		"rdpid", NULL
 	};
 	static const char *const x87_waits[] = { "f*", NULL };
 	const char *operand = strchr(theirs, ' ');
@@ -280,9 +297,11 @@ static bool accepted(const struct insn *i, const struct test_case *c, const char
 			return true;                    /* AVX-VNNI, AVX-IFMA */
 		if (!strncmp(theirs, "cmp", 3) && strstr(theirs, "xadd "))
 			return true;                    /* CMPCCXADD */
-		if (!strncmp(theirs, "mov ", 4) && (strstr(theirs, "tr") || strstr(theirs, "cr") || strstr(theirs, "dr") ||
+		if (!strncmp(theirs, "mov ", 4) &&
+		    (strstr(theirs, "tr") || strstr(theirs, "cr") || strstr(theirs, "dr") ||
 						   !strncmp(theirs, "mov cs,", 7)))
-			return true;    /* test registers of 80386 and 80486; CR1, CR5 to CR7, CR9 and up; DR8 and up; CS */
+			/* test registers of 80386 and 80486; CR1, CR5 to CR7, CR9 and up; DR8 and up; CS */
+			return true;
 		if (first_opcode(c->bytes, i->mode) == 0x62 || (first_opcode(c->bytes, i->mode) == 0x8f && c->len > 3))
 			return true;                    /* EVEX; XOP */
 		return false;
@@ -306,7 +325,8 @@ static bool accepted(const struct insn *i, const struct test_case *c, const char
 	if (i->op == OP_FNENI || i->op == OP_FNDISI || i->op == OP_FNSETPM)
 		return !strncmp(theirs, mine, strlen(mine));    /* (8087 only) */
 	if (i->op == OP_MWAIT || i->op == OP_MONITOR)
-		return !strcmp(theirs, op_name(i->op));         /* objdump leaves out the registers if there is a prefix */
+		/* objdump leaves out the registers if there is a prefix */
+		return !strcmp(theirs, op_name(i->op));
 	if ((i->op == OP_FRSTOR || i->op == OP_FNSAVE || i->op == OP_FLDENV || i->op == OP_FNSTENV) && i->opsize == 8)
 		return !strncmp(theirs, op_name(i->op), 6);     /* 66 and REX.W */
 	if (i->op == OP_XCHG && i->opcode == 0x90)
@@ -333,7 +353,8 @@ static bool vex_after_prefix(const uint8_t *b, unsigned mode)
 	for (n = 0; n + 1 < CASE_BYTES; n++) {
 		if (b[n] == 0xc4 || b[n] == 0xc5)
 			return found && (mode == 64 || b[n + 1] >= 0xc0);
-		if (b[n] == 0x66 || b[n] == 0xf0 || b[n] == 0xf2 || b[n] == 0xf3 || (mode == 64 && (b[n] & 0xf0) == 0x40))
+		if (b[n] == 0x66 || b[n] == 0xf0 || b[n] == 0xf2 || b[n] == 0xf3 ||
+		    (mode == 64 && (b[n] & 0xf0) == 0x40))
 			found = true;
 		else if (!strchr("\x26\x2e\x36\x3e\x64\x65\x67", b[n]) || !b[n])
 			return false;
@@ -349,10 +370,12 @@ static bool has_lock(const struct test_case *c)
 static bool agrees(const struct test_case *c, unsigned mode, unsigned slot, char *ours);
 
 /* objdump shows any LOCK: its legality is told from the text (SDM, LOCK), the rest from the instruction without it. */
-static bool locks_agree(const struct test_case *c, unsigned mode, unsigned slot, const struct insn *i, const char *theirs)
+static bool locks_agree(const struct test_case *c, unsigned mode, unsigned slot, const struct insn *i,
+			const char *theirs)
 {
 	static const char *const lockable[] = {
-		"add ", "adc ", "and ", "btc ", "btr ", "bts ", "cmpxchg ", "cmpxchg8b ", "cmpxchg16b ", "dec ", "inc ", "neg ", "not ", "or ",
+		"add ", "adc ", "and ", "btc ", "btr ", "bts ", "cmpxchg ", "cmpxchg8b ", "cmpxchg16b ", "dec ", "inc ",
+		"neg ", "not ", "or ",
 		"sbb ", "sub ", "xadd ", "xor ", "xchg ",
 	};
 	bool legal = false;
@@ -463,7 +486,7 @@ static void write_corpus(unsigned count)
 	}
 }
 
-/* --- tests --------------------------------------------------------------------------------------------------------- */
+/* --- tests -------------------------------------------------------------------------------------------------------- */
 
 static void the_corpus_decodes_as_objdump_says(void **state)
 {
@@ -532,7 +555,8 @@ static enum op op_of(unsigned mode, const char *hex) { return decode(mode, hex).
 static bool in_range(const struct operand *o)
 {
 	switch (o->kind) {
-	case OPD_NONE: case OPD_GPR: case OPD_MEM: case OPD_IMM: case OPD_IMM2: case OPD_REL: case OPD_FAR: case OPD_XMM:
+	case OPD_NONE: case OPD_GPR: case OPD_MEM: case OPD_IMM: case OPD_IMM2: case OPD_REL: case OPD_FAR:
+	case OPD_XMM:
 		return o->reg < 16 && !(o->high && (o->size != 1 || o->reg > 3));
 	case OPD_SEG: return o->reg <= SEG_GS;
 	case OPD_CR: return o->reg == 0 || (o->reg >= 2 && o->reg <= 4) || o->reg == 8;
@@ -662,7 +686,8 @@ static void lock_is_legal_on_written_memory_only(void **state)
 static void some_opcodes_are_gone_in_64_bit_mode(void **state)
 {
 	static const char *const gone[] = {
-		"06", "07", "0e", "16", "17", "1e", "1f", "27", "2f", "37", "3f", "60", "61", "ce", "d6", "62", "82", "d4", "d5", "9a", "ea",
+		"06", "07", "0e", "16", "17", "1e", "1f", "27", "2f", "37", "3f", "60", "61", "ce", "d6", "62", "82",
+		"d4", "d5", "9a", "ea",
 	};
 	unsigned n;
 

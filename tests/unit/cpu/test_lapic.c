@@ -14,8 +14,10 @@
 #include "cpu/lapic.h"
 
 enum {
-	ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0, ISR = 0x100, TMR = 0x180,
-	IRR = 0x200, ESR = 0x280, ICR = 0x300, ICR2 = 0x310, TIMER = 0x320, LINT0 = 0x350, LINT1 = 0x360, LVTERR = 0x370, INITIAL = 0x380,
+	ID = 0x20, VERSION = 0x30, TPR = 0x80, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0, SVR = 0xf0, ISR = 0x100,
+		TMR = 0x180,
+	IRR = 0x200, ESR = 0x280, ICR = 0x300, ICR2 = 0x310, TIMER = 0x320, LINT0 = 0x350, LINT1 = 0x360,
+		LVTERR = 0x370, INITIAL = 0x380,
 	CURRENT = 0x390, DIVIDE = 0x3e0,
 	MASKED = 1 << 16, PERIODIC = 1 << 17, DEADLINE = 2 << 17,
 };
@@ -70,7 +72,8 @@ static int setup(void **state)
 	return 0;
 }
 
-static void put(struct bench *b, unsigned cpu, uint32_t reg, uint32_t value) { lapic_mmio_write(&b->cpu[cpu].apic, reg, value, 4); }
+static void put(struct bench *b, unsigned cpu, uint32_t reg,
+		uint32_t value) { lapic_mmio_write(&b->cpu[cpu].apic, reg, value, 4); }
 static uint32_t get(struct bench *b, unsigned cpu, uint32_t reg) { return lapic_mmio_read(&b->cpu[cpu].apic, reg, 4); }
 static void enable(struct bench *b)
 {
