@@ -94,7 +94,8 @@ static bool many_parts(enum op op)
 /*
  * What is not ours to match:
  *  - how much a store of many parts (ENTER, MASKMOVxx) wrote before it faulted; which operand of CMPS faults first;
- *  - page faults of instruction fetches in the kernel's half, where the host has pages;
+ *  - error codes of page faults in the kernel's half, and of instruction fetches, where the host has pages;
+ *  - whether the bytes behind the opcode of UD0 are fetched;
  *  - the x87 pointers that AMD's FNSTENV stores, which a task switch of the host changes;
  *  - MXCSR_MASK: no misaligned SSE mode for the guest;
  *  - the address of a page fault in a store or load of many parts;
@@ -129,6 +130,10 @@ static void forgive(const struct diff_case *c, struct diff_state *h, struct diff
 		if (h->vector == VEC_PF || h->vector == VEC_SS)
 			memcpy(sim_data(), native_data(), DATA_WRITABLE);
 		break;
+	case OP_UD0: case OP_UD1:
+		if (h->vector == VEC_UD && g->vector == VEC_PF)
+			*g = *h;
+		break;
 	case OP_CMPS:
 		if (h->vector == VEC_PF && g->vector == VEC_PF)
 			g->cr2 = h->cr2;
@@ -145,7 +150,7 @@ static void forgive(const struct diff_case *c, struct diff_state *h, struct diff
 			*g = *h;
 		break;
 	}
-	if (h->vector == VEC_PF && h->cr2 >> 63)
+	if (h->vector == VEC_PF && (h->cr2 >> 63 || h->error & 0x10))
 		g->error = h->error;
 	if (many_parts(c->insn[0].op) && h->vector == VEC_PF && h->cr2 - gen_address(c) < sizeof(struct fpu_area))
 		g->cr2 = h->cr2;

@@ -46,6 +46,7 @@ struct diff_case {
 	struct diff_state in;
 	uint16_t undefined;             /* flags that need not agree */
 	uint16_t written, pinned;       /* registers that the instructions so far change, or need as they are for an address */
+	bool stack_lost;                /* RSP may point anywhere */
 };
 
 /* The host.  init: false with a reason on a host or sandbox that cannot. */

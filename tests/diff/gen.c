@@ -579,6 +579,8 @@ static bool gen_insn(struct diff_rng *r, struct diff_case *t, enum op op, bool f
 	if (follower && (i->op == OP_MASKMOVQ || i->op == OP_MASKMOVDQU || i->op == OP_DPPS || i->op == OP_DPPD ||
 			 i->op == OP_VCVTPS2PH || i->op == OP_LDMXCSR || i->op == OP_FNSTENV || i->op == OP_FNSAVE))
 		return false;
+	if (t->stack_lost && (i->op == OP_PUSH || i->op == OP_POP || i->op == OP_PUSHF))
+		return false;
 	if (follower && (is_branch(i) || i->traits & INSN_STRING || i->op == OP_XLAT || i->op == OP_LEAVE || i->op == OP_ENTER ||
 			 i->op == OP_POPA || i->op == OP_PUSHA))
 		return false;
@@ -620,6 +622,9 @@ static bool gen_insn(struct diff_rng *r, struct diff_case *t, enum op op, bool f
 	if (i->flags.read & t->undefined)
 		return false;
 	t->undefined |= i->flags.undefined;     /* also if a later one sets them: it may fault */
+	for (unsigned k = 0; k < i->operands; k++)
+		if (i->o[k].kind == OPD_GPR && i->o[k].written && i->o[k].reg == RSP)
+			t->stack_lost = true;
 	t->written |= registers_written(i);
 	t->pinned |= address_registers(i) | 1 << RSP;
 	if (i->op == OP_XSAVE || i->op == OP_XSAVEC || i->op == OP_XRSTOR)
