@@ -25,7 +25,8 @@
 
 enum {
 	ZERO_PAGE = 0x10000, COMMAND_LINE = 0x20000, COMMAND_LINE_MAX = 0x10000, GDT = 0x30000, PAGE_TABLES = 0x31000,
-	BP_ACPI_RSDP = 0x070, BP_E820_ENTRIES = 0x1e8, BP_SETUP_SECTS = 0x1f1, BP_SYSSIZE = 0x1f4, BP_VID_MODE = 0x1fa,
+	BP_VIDEO_MODE = 0x006, BP_VIDEO_COLS = 0x007, BP_VIDEO_EGA_BX = 0x00a, BP_VIDEO_LINES = 0x00e, BP_VIDEO_IS_VGA = 0x00f,
+	BP_VIDEO_POINTS = 0x010, BP_ACPI_RSDP = 0x070, BP_E820_ENTRIES = 0x1e8, BP_SETUP_SECTS = 0x1f1, BP_SYSSIZE = 0x1f4, BP_VID_MODE = 0x1fa,
 	BP_BOOT_FLAG = 0x1fe, BP_JUMP = 0x201, BP_HEADER = 0x202, BP_VERSION = 0x206, BP_TYPE_OF_LOADER = 0x210, BP_LOADFLAGS = 0x211,
 	BP_CODE32_START = 0x214, BP_RAMDISK_IMAGE = 0x218, BP_RAMDISK_SIZE = 0x21c, BP_HEAP_END = 0x224, BP_CMD_LINE = 0x228,
 	BP_INITRD_MAX = 0x22c, BP_ALIGNMENT = 0x230, BP_RELOCATABLE = 0x234, BP_XLOADFLAGS = 0x236, BP_CMDLINE_SIZE = 0x238,
@@ -263,6 +264,14 @@ static bool linux_load(struct kernel *k, struct pc *pc, uint8_t *ram, struct cpu
 	zero[BP_LOADFLAGS] |= CAN_USE_HEAP;
 	put_le16(zero + BP_HEAP_END, 0xe000 - 0x200);
 	put_le16(zero + BP_VID_MODE, 0xffff);
+	if (pc_vga(pc)) {                       /* pc_direct_boot has set 80x25 text */
+		zero[BP_VIDEO_MODE] = 3;
+		zero[BP_VIDEO_COLS] = 80;
+		zero[BP_VIDEO_EGA_BX] = 3;
+		zero[BP_VIDEO_LINES] = 25;
+		zero[BP_VIDEO_IS_VGA] = 1;
+		zero[BP_VIDEO_POINTS] = 16;
+	}
 	put_le32(zero + BP_CODE32_START, (uint32_t)k->load);
 	put_le32(zero + BP_CMD_LINE, COMMAND_LINE);
 	strcpy((char *)ram + COMMAND_LINE, k->cfg.append);

@@ -632,6 +632,8 @@ void pc_direct_boot(struct pc *pc)
 	piix3_route(pc->piix3, pirq_irqs);
 	piix4_pm_place(pc->pm);
 	bus_write(pc->ports, 0x4d1, 1 << (9 - 8) | 1 << (10 - 8) | 1 << (11 - 8), 1);  /* ELCR: SCI and the PIRQs */
+	if (pc->vga)
+		vga_text_mode(pc->vga, pc->cfg.vga_rom, pc->cfg.vga_rom_len);
 	memset(ram + 0xc0000, 0, LEGACY_END - 0xc0000);
 	put_le16(ram + BDA_EBDA, EBDA >> 4);
 	put_le16(ram + BDA_MEMORY_KB, EBDA / 1024);

@@ -56,7 +56,7 @@ struct pc_config {
 	const void *bios;               /* firmware image, up to 8 MiB, a multiple of 64 KiB; kept; NULL: none (direct boot only) */
 	size_t bios_len;
 	enum pc_vga vga;
-	const void *vga_rom;            /* VGA BIOS for the card's ROM BAR; copied; NULL: none */
+	const void *vga_rom;            /* VGA BIOS for the card's ROM BAR, and the font of a direct boot; kept; NULL: none */
 	size_t vga_rom_len;
 	struct chardev *serial[4];      /* COM1..4; NULL: not fitted */
 	struct chardev *debugcon;       /* port debugcon_port (0: 0x402); NULL: none */

@@ -27,6 +27,11 @@ struct vga *vga_new(const struct vga_config *config, struct err *err);
 void vga_free(struct vga *s);
 struct pci_device *vga_pci(struct vga *s);      /* for pci_rom_file */
 
+/*
+ * Set 80x25 text, as a BIOS leaves it, for a boot that runs none.  rom: the VGA BIOS image, for its font; may be NULL.
+ */
+void vga_text_mode(struct vga *s, const void *rom, size_t len);
+
 /* What the screen shows now.  false: out of memory.  image->rgb is the caller's to free. */
 bool vga_render(struct vga *s, struct image *image);
 /* The text screen, line by line, UTF-8 without trailing blanks; false (and no line) in a graphics mode. */
