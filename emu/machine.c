@@ -97,8 +97,22 @@ bool machine_pci_address(struct opts *opts, int *devfn, struct err *err)
 
 /* --- devices without a bus of their own ---------------------------------------------------------------------------- */
 
+/* -debugcon makes an isa-debugcon whose port only -global can tell. */
+static bool plan_debugcon(struct machine *m, struct err *err)
+{
+	struct opts o = { 0 };
+	uint64_t base = 0xe9;
+	bool ok = machine_globals(m, driver_find("isa-debugcon"), &o, err) && opts_number(&o, "iobase", 1, 0xfff0, &base, err);
+
+	m->debugcon_port = (uint16_t)base;
+	opts_free(&o);
+	return ok;
+}
+
 static bool plan_isa(struct machine *m, struct err *err)
 {
+	if (!plan_debugcon(m, err))
+		return false;
 	for (size_t i = 0; i < m->o->count; i++) {
 		const struct option_item *item = &m->o->items[i];
 		struct opts *o = (struct opts *)&item->opts;
@@ -108,7 +122,7 @@ static bool plan_isa(struct machine *m, struct err *err)
 
 		if (!d || (d->kind != DRIVER_DEBUG_EXIT && d->kind != DRIVER_DEBUGCON))
 			continue;
-		ok = true;
+		ok = machine_globals(m, d, o, err);
 		for (size_t k = 0; k < o->count && ok; k++)
 			if (strcmp(o->list[k].key, "driver") && !driver_has_property(d, o->list[k].key))
 				ok = err_set(err, "Property '%s.%s' not found", d->name, o->list[k].key);

@@ -174,8 +174,6 @@ static bool open_debugcon(struct machine *m, struct pc_config *config, struct er
 
 		if (item->class == OPTION_DEBUGCON) {
 			config->debugcon = open_serial(m, item->text, "debugcon", &ok, err);
-			if (!config->debugcon_port)
-				config->debugcon_port = 0xe9;
 		} else if (item->class == OPTION_DEVICE && driver_find(opts_get(o, "driver"))->kind == DRIVER_DEBUGCON) {
 			id = opts_get(o, "chardev");
 			c = streams_find(m, id);
