@@ -95,6 +95,10 @@ static bool user_config(struct opts *o, struct unet_config *c, const char **sear
 	search[n] = NULL;
 	c->dnssearch = n ? search : NULL;
 	at = 0;
+	while ((word = opts_each(o, "dns-host", &at)) != NULL)
+		if (!unet_config_dns_host(c, word, err))
+			return false;
+	at = 0;
 	while (opts_each(o, "hostfwd", &at))
 		;
 	return true;

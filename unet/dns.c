@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "unet/stack.h"
@@ -70,6 +71,41 @@ static bool parse_address(char *text, struct sockaddr_storage *a)
 	return true;
 }
 
+bool unet_config_dns_host(struct unet_config *c, const char *text, struct err *err)
+{
+	struct sockaddr_storage a;
+	char address[64], *end;
+	const char *port = NULL, *stop = text + strlen(text);
+	unsigned long n = DNS_PORT;
+
+	if (c->dns_hosts == UNET_DNS_HOSTS)
+		return err_set(err, "more than %d dns-host addresses", UNET_DNS_HOSTS);
+	if (*text == '[') {
+		text++;
+		stop = strchr(text, ']');
+		if (!stop || (stop[1] && stop[1] != ':'))
+			return err_set(err, "dns-host '[%s' is not [ADDR]:PORT", text);
+		port = stop[1] ? stop + 2 : NULL;
+	} else if (strchr(text, ':') && strchr(text, ':') == strrchr(text, ':')) {
+		stop = strchr(text, ':');
+		port = stop + 1;
+	}
+	if (port) {
+		n = strtoul(port, &end, 10);
+		if (!*port || *end || n < 1 || n > 65535)
+			return err_set(err, "dns-host port '%s' is not a number from 1 to 65535", port);
+	}
+	snprintf(address, sizeof(address), "%.*s", (int)(stop - text), text);
+	if (!parse_address(address, &a))
+		return err_set(err, "dns-host '%s' is not an address: ADDR[:PORT] is", address);
+	if (a.ss_family == AF_INET)
+		((struct sockaddr_in *)&a)->sin_port = htons((uint16_t)n);
+	else
+		((struct sockaddr_in6 *)&a)->sin6_port = htons((uint16_t)n);
+	c->dns_host[c->dns_hosts++] = a;
+	return true;
+}
+
 static void parse_resolv_conf(struct dns *d, char *text)
 {
 	static const char word[] = "nameserver", blank[] = " \t";
@@ -97,6 +133,11 @@ static void look(struct dns *d)
 	ssize_t n;
 	char *text;
 
+	if (u->cfg.dns_hosts) {
+		d->count = MIN(u->cfg.dns_hosts, (unsigned)RESOLVERS);
+		memcpy(d->resolvers, u->cfg.dns_host, d->count * sizeof(d->resolvers[0]));
+		return;
+	}
 	if (d->looked && now - d->looked_ns < S(1))
 		return;
 	d->looked_ns = now;

@@ -28,6 +28,8 @@ struct unet;
 struct unet_sockets;
 const struct unet_sockets *unet_host_sockets(void);
 
+enum { UNET_DNS_HOSTS = 8 };
+
 struct unet_config {
 	struct clock *clock;            /* virtual time; all timers of the stack */
 	struct loop *loop;              /* for the default sockets; NULL with simulated ones */
@@ -44,6 +46,8 @@ struct unet_config {
 	const char *hostname, *domainname, *tftp_server_name, *bootfile;        /* NULL: none; copied */
 	const char *const *dnssearch;   /* NULL-terminated; NULL: none; copied */
 	const char *resolv_conf;        /* NULL: /etc/resolv.conf */
+	struct sockaddr_storage dns_host[UNET_DNS_HOSTS];       /* asked instead of those resolv.conf names, if any */
+	unsigned dns_hosts;
 	struct unet_limits {
 		uint32_t tcp_flows, tcp_pending, udp_flows, icmp_flows, fragments;      /* 0: the default, see docs/NETWORK.md */
 	} limits;
@@ -54,6 +58,9 @@ void unet_config_defaults(struct unet_config *c);
  * addresses are computed; NULL arguments mean "not given". */
 bool unet_config_addresses(struct unet_config *c, const char *net, const char *host, const char *dns, const char *dhcpstart,
 			   struct err *err);
+
+/* Adds one resolver, "ADDR[:PORT]" with IPv6 addresses in brackets if a port follows: dns-host=, repeatable. */
+bool unet_config_dns_host(struct unet_config *c, const char *text, struct err *err);
 
 struct unet *unet_new(const struct unet_config *config, struct err *err);
 void unet_free(struct unet *u);         /* closes every flow; the port must be parted first */

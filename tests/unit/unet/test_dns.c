@@ -293,6 +293,34 @@ static void tcp_queries_go_to_a_resolver_that_takes_them(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void dns_host_is_an_address_with_an_optional_port(void **state)
+{
+	struct unet_config c;
+	struct err err;
+	static const char *const bad[] = { "", "x", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:5x", "[::1", "[::1]5", "1.2.3" };
+
+	(void)state;
+	unet_config_defaults(&c);
+	assert_true(unet_config_dns_host(&c, "127.0.0.1", &err));
+	assert_true(unet_config_dns_host(&c, "192.0.2.1:5353", &err));
+	assert_true(unet_config_dns_host(&c, "::1", &err));
+	assert_true(unet_config_dns_host(&c, "[2001:db8::1]:54", &err));
+	assert_int_equal(c.dns_hosts, 4);
+	assert_int_equal(((struct sockaddr_in *)&c.dns_host[0])->sin_port, htons(53));
+	assert_int_equal(((struct sockaddr_in *)&c.dns_host[1])->sin_port, htons(5353));
+	assert_int_equal(((struct sockaddr_in *)&c.dns_host[1])->sin_addr.s_addr, htonl(0xc0000201));
+	assert_int_equal(((struct sockaddr_in6 *)&c.dns_host[2])->sin6_port, htons(53));
+	assert_int_equal(((struct sockaddr_in6 *)&c.dns_host[3])->sin6_port, htons(54));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_false(unet_config_dns_host(&c, bad[i], &err));
+		assert_non_null(strstr(err.text, "dns-host"));
+	}
+	assert_int_equal(c.dns_hosts, 4);
+	for (int i = 0; i < 4; i++)
+		assert_true(unet_config_dns_host(&c, "127.0.0.1", &err));
+	assert_false(unet_config_dns_host(&c, "127.0.0.1", &err));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +336,7 @@ int main(void)
 		TEST(a_flood_of_queries_is_bounded),
 		TEST(other_ports_of_the_resolver_are_closed),
 		TEST(tcp_queries_go_to_a_resolver_that_takes_them),
+		cmocka_unit_test(dns_host_is_an_address_with_an_optional_port),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
