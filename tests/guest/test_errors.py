@@ -54,7 +54,7 @@ def unknown_things_are_named():
 def malformed_values_are_named():
     refused(["-m", "0"], "-m", "0")
     refused(["-m", "lots"], "-m", "lots")
-    refused(["-m", "100T"], "-m", "100T")
+    refused(["-m", "100T"], "-m 104857600M", "the host has only")
     refused(["-smp", "0"], "-smp")
     refused(["-smp", "9"], "-smp", "9")
     refused(["-nic", "user,mac=01:02:03:04:05:06"], "multicast")
@@ -105,11 +105,11 @@ def kernels_that_are_none_are_refused():
 @case
 def firmware_that_is_none_is_refused():
     with tempfile.TemporaryDirectory() as d:
-        refused(["-bios", d + "/none"], "none", "No such file|not find")
+        refused(["-bios", d + "/none"], "none", "No such file|failed to find")
         refused(["-bios", d], "bios", "directory")
         refused(["-bios", broken(d, "odd", b"x" * 1000)], "odd")
         refused(["-bios", broken(d, "empty", b"")], "empty")
-        refused(["-device", "e1000,romfile=" + d + "/none"], "none", "No such file|not find")
+        refused(["-device", "e1000,romfile=" + d + "/none"], "none", "No such file|failed to find")
         refused(["-device", "e1000,romfile=" + broken(d, "rom", b"no rom at all" * 100)], "rom")
 
 
