@@ -3,7 +3,7 @@
  * CPU models and the CPUID instruction (Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E; the KVM and timing
  * leaves as the Linux kernel documents them in virt/kvm/x86/cpuid).
  *
- * A model is a set of capabilities, not a product.  The vendor is the host's, so that what the vendors do differently
+ * A model is a set of capabilities, not a product.  The vendor is the host's unless the user names one, so that what the vendors do differently
  * (undefined flags, RCPPS, SYSCALL in 32-bit code) is what the host's own instructions give.  Features whose
  * instructions run on the host's units are offered only where the host has them.  Left out on purpose: AVX-512, AMX,
  * CET, protection keys, TSX, MPX, SGX, virtualisation, performance counters, thermal and power management.
@@ -129,12 +129,17 @@ static bool can_offer(enum cpu_feature f)
 	return true;
 }
 
-static void host_vendor(struct cpu_model *m)
+static bool host_is_intel(void)
 {
 	uint32_t r[4] = { 0 };
 
 	__get_cpuid(0, &r[EAX], &r[EBX], &r[ECX], &r[EDX]);
-	m->intel = r[EBX] == 0x756e6547;        /* "Genu" */
+	return r[EBX] == 0x756e6547;            /* "Genu" */
+}
+
+static void set_vendor(struct cpu_model *m, bool intel)
+{
+	m->intel = intel;
 	memcpy(m->vendor, m->intel ? "GenuineIntel" : "AuthenticAMD", sizeof(m->vendor));
 	/*
 	 * Ice Lake server, or Zen 3: products of which kernels know that the faults announced as absent (here and in
@@ -182,7 +187,15 @@ static void print_name(char *to, size_t size, enum cpu_feature f)
 	to[n] = '\0';
 }
 
-/* One word of the feature list: +x, -x, x, x=on, x=off. */
+static bool apply_vendor(struct cpu_model *m, const char *name, size_t len, struct err *err)
+{
+	if (len != 12 || (memcmp(name, "GenuineIntel", 12) && memcmp(name, "AuthenticAMD", 12)))
+		return err_set(err, "CPU vendor '%.*s': there are GenuineIntel and AuthenticAMD", (int)len, name);
+	set_vendor(m, name[0] == 'G');
+	return true;
+}
+
+/* One word of the feature list: +x, -x, x, x=on, x=off; or vendor=NAME. */
 static bool apply_word(struct cpu_model *m, bool *asked, const char *word, size_t len, struct err *err)
 {
 	const char *name = word, *equals = memchr(word, '=', len);
@@ -190,6 +203,8 @@ static bool apply_word(struct cpu_model *m, bool *asked, const char *word, size_
 	enum cpu_feature f;
 	bool on = true;
 
+	if (equals && same_name(name, "vendor", name_len))
+		return apply_vendor(m, equals + 1, len - name_len - 1, err);
 	if (*word == '+' || *word == '-') {
 		on = *word == '+';
 		name++;
@@ -301,7 +316,7 @@ bool cpu_model_init(struct cpu_model *m, const char *name, const char *list, uns
 	m->tsc_hz = tsc_hz;
 	m->phys_bits = 40;
 	m->virt_bits = 48;
-	host_vendor(m);
+	set_vendor(m, host_is_intel());
 	if (!take_levels(m, kind, err))
 		return false;
 	m->has[CPU_HT] = count > 1;
@@ -323,6 +338,7 @@ void cpu_model_print(void (*out)(void *to, const char *line), void *to)
 		snprintf(line, sizeof(line), "  %-10s  %s", models[n].name, models[n].what);
 		out(to, line);
 	}
+	out(to, "vendor=GenuineIntel|AuthenticAMD: instead of the host's");
 	out(to, "CPU features (+name, -name, name=on, name=off; in brackets: not with this host):");
 	line[0] = '\0';
 	for (n = 1; n < CPU_FEATURES; n++) {

@@ -96,6 +96,30 @@ static void wrong_words_are_named(void **state)
 	refused(NULL, "=on", "''");
 }
 
+static void the_vendor_can_be_chosen(void **state)
+{
+	struct cpu_model m = make(NULL, "vendor=GenuineIntel", 4);
+	uint32_t out[4];
+
+	(void)state;
+	cpuid_leaf(&m, &(struct cpuid_state){ 0 }, 0, 0, out);
+	assert_int_equal(out[EAX], 0x16);
+	assert_memory_equal(&out[EBX], "Genu", 4);
+	assert_memory_equal(&out[EDX], "ineI", 4);
+	assert_memory_equal(&out[ECX], "ntel", 4);
+	assert_int_equal(leaf(&m, 4, 0, EAX) & 0x1f, 1);        /* a data cache, */
+	assert_int_equal(leaf(&m, 4, 0, EAX) >> 26, 3);         /* four cores */
+	assert_int_equal(leaf(&m, 0x15, 0, EBX), 2400000);
+	assert_int_equal(leaf(&m, 0x17, 0, EAX), 2400);         /* past the end: as leaf 16h */
+	m = make(NULL, "vendor=AuthenticAMD", 4);
+	assert_int_equal(leaf(&m, 0x80000001, 0, EDX) & 0x0183f3ff, leaf(&m, 1, 0, EDX) & 0x0183f3ff);
+	assert_int_equal(leaf(&m, 0x80000008, 0, ECX), 2 << 12 | 3);
+	assert_int_equal(leaf(&m, 0x8000001d, 3, EAX) >> 14 & 0xfff, 3);
+	assert_int_equal(leaf(&m, 0x17, 0, EAX), 0);
+	refused(NULL, "vendor=Acme", "'Acme'");
+	refused(NULL, "vendor=", "''");
+}
+
 static void leaf_1_follows_the_processor_state(void **state)
 {
 	struct cpu_model m = make(NULL, NULL, 4);
@@ -259,6 +283,7 @@ int main(void)
 		cmocka_unit_test(words_turn_features_on_and_off),
 		cmocka_unit_test(what_loses_its_base_goes_with_it),
 		cmocka_unit_test(wrong_words_are_named),
+		cmocka_unit_test(the_vendor_can_be_chosen),
 		cmocka_unit_test(leaf_1_follows_the_processor_state),
 		cmocka_unit_test(topology_numbers_processors_without_gaps),
 		cmocka_unit_test(the_save_area_is_as_long_as_its_parts),
