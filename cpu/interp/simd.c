@@ -32,7 +32,7 @@ static uint64_t vector_address(struct cpu *c, const struct insn *i, unsigned siz
 	return linear_address(c, seg, offset, size, write);
 }
 
-v128 simd_load(struct cpu *c, const struct insn *i, unsigned size)
+v128 simd_load_slow(struct cpu *c, const struct insn *i, unsigned size)
 {
 	uint64_t linear = vector_address(c, i, size, false);
 	const uint8_t *host;
@@ -57,7 +57,7 @@ v128 simd_load(struct cpu *c, const struct insn *i, unsigned size)
 	}
 }
 
-struct v256 simd_load256(struct cpu *c, const struct insn *i)
+struct v256 simd_load256_slow(struct cpu *c, const struct insn *i)
 {
 	uint64_t linear = vector_address(c, i, 32, false);
 	struct v256 v;
@@ -66,7 +66,7 @@ struct v256 simd_load256(struct cpu *c, const struct insn *i)
 	return v;
 }
 
-void simd_store(struct cpu *c, const struct insn *i, v128 v, unsigned size)
+void simd_store_slow(struct cpu *c, const struct insn *i, v128 v, unsigned size)
 {
 	uint64_t linear = vector_address(c, i, size, true);
 	uint8_t *host;
@@ -94,7 +94,7 @@ void simd_store(struct cpu *c, const struct insn *i, v128 v, unsigned size)
 	}
 }
 
-void simd_store256(struct cpu *c, const struct insn *i, struct v256 v)
+void simd_store256_slow(struct cpu *c, const struct insn *i, struct v256 v)
 {
 	st_bytes(c, vector_address(c, i, 32, true), &v, 32);
 }
@@ -134,23 +134,28 @@ static void fp_unmasked(struct cpu *c, host_op *f, struct fp_call *call, unsigne
 }
 
 /*
- * The host's MXCSR is left as the guest's as long as that asks for nothing but flags, which host code does not mind; so a
- * run of such instructions writes it once.
+ * The host's MXCSR is left as the guest's as long as that asks for nothing but flags, which host code does not mind.  So it
+ * mostly is what the guest's is, after a computation that raised no new flag; if it is anything else, for whatever reason, the
+ * computation is done again, from the guest's.
  */
 void simd_fp(struct cpu *c, host_op *f, struct fp_call *call, unsigned n)
 {
 	uint32_t guest = c->s.fpu.mxcsr;
 
-	if (__builtin_expect((guest & MXCSR_MASKS) != MXCSR_MASKS, 0)) {
+	call[0].r = f(call[0].a, call[0].b, call[0].c);
+	if (n > 1)
+		call[1].r = f(call[1].a, call[1].b, call[1].c);
+	if (__builtin_expect(_mm_getcsr() == guest, 1))
+		return;
+	if ((guest & MXCSR_MASKS) != MXCSR_MASKS) {
 		fp_unmasked(c, f, call, n);
 		return;
 	}
-	if (_mm_getcsr() != guest)
-		_mm_setcsr(guest);
+	_mm_setcsr(guest);
 	call[0].r = f(call[0].a, call[0].b, call[0].c);
 	if (n > 1)
 		call[1].r = f(call[1].a, call[1].b, call[1].c);
 	c->s.fpu.mxcsr = _mm_getcsr();
-	if (__builtin_expect(guest & (MXCSR_RC | MXCSR_DAZ | MXCSR_FTZ), 0))
+	if (guest & (MXCSR_RC | MXCSR_DAZ | MXCSR_FTZ))
 		_mm_setcsr(MXCSR_DEFAULT);
 }

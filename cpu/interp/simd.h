@@ -76,11 +76,109 @@ static inline void put_xmm(struct cpu *c, const struct insn *i, unsigned n, v128
 static inline v128 low64(uint64_t q) { return (v128){ (long long)q, 0 }; }
 
 /* --- memory (simd.c) ---------------------------------------------------------------------------------------------- */
-/* Of insn.mem; 16-byte forms check alignment if the instruction asks for it. */
-v128 simd_load(struct cpu *c, const struct insn *i, unsigned size);     /* 1, 2, 4, 8, 16; zero-extended */
-struct v256 simd_load256(struct cpu *c, const struct insn *i);
-void simd_store(struct cpu *c, const struct insn *i, v128 v, unsigned size);
-void simd_store256(struct cpu *c, const struct insn *i, struct v256 v);
+/* Of insn.mem; forms of 16 and 32 bytes check alignment if the instruction asks for it.  The _slow ones do all cases. */
+v128 simd_load_slow(struct cpu *c, const struct insn *i, unsigned size);
+struct v256 simd_load256_slow(struct cpu *c, const struct insn *i);
+void simd_store_slow(struct cpu *c, const struct insn *i, v128 v, unsigned size);
+void simd_store256_slow(struct cpu *c, const struct insn *i, struct v256 v);
+
+/* Host address of the operand in the plain case: flat segment, TLB hit, within a page, aligned if need be.  Else NULL. */
+static inline uint8_t *simd_host(struct cpu *c, const struct insn *i, unsigned size, bool write)
+{
+	const struct tlb_entry *entry;
+	uint64_t a, offset;
+
+	if (!(c->key & KEY_FLAT) || i->mem.seg >= SEG_FS || i->mem.seg == SEG_CS || i->addrsize * 8 != i->mode ||
+	    i->addrsize == 2)
+		return NULL;
+	a = (uint64_t)(int64_t)i->mem.disp;
+	if (i->mem.base == REG_RIP)
+		a += cpu_rip(c) + i->len;
+	else if (i->mem.base != REG_NONE)
+		a += c->s.gpr[i->mem.base];
+	if (i->mem.index != REG_NONE)
+		a += c->s.gpr[i->mem.index] * i->mem.scale;
+	a &= c->addr_mask;
+	entry = &c->tlb[a >> 12 & (TLB_SIZE - 1)];
+	offset = a - (write ? entry->write : entry->read);
+	if (offset > 4096 - size || (size >= 16 && i->traits & INSN_ALIGNED && a & (size - 1)))
+		return NULL;
+	return entry->host + offset;
+}
+
+/* size 1, 2, 4, 8, 16; zero-extended */
+static inline v128 simd_load(struct cpu *c, const struct insn *i, unsigned size)
+{
+	const uint8_t *host = simd_host(c, i, size, false);
+	v128 v;
+
+	if (__builtin_expect(!host, 0))
+		return simd_load_slow(c, i, size);
+	switch (size) {
+	case 16:
+		memcpy(&v, host, 16);
+		return v;
+	case 8:
+		return low64(le64(host));
+	case 4:
+		return low64(le32(host));
+	case 2:
+		return low64(le16(host));
+	default:
+		return low64(*host);
+	}
+}
+
+static inline struct v256 simd_load256(struct cpu *c, const struct insn *i)
+{
+	const uint8_t *host = simd_host(c, i, 32, false);
+	struct v256 v;
+
+	if (__builtin_expect(!host, 0))
+		return simd_load256_slow(c, i);
+	memcpy(&v.lo, host, 16);
+	memcpy(&v.hi, host + 16, 16);
+	return v;
+}
+
+static inline void simd_store(struct cpu *c, const struct insn *i, v128 v, unsigned size)
+{
+	uint8_t *host = simd_host(c, i, size, true);
+
+	if (__builtin_expect(!host, 0)) {
+		simd_store_slow(c, i, v, size);
+		return;
+	}
+	switch (size) {
+	case 16:
+		memcpy(host, &v, 16);
+		break;
+	case 8:
+		put_le64(host, (uint64_t)v[0]);
+		break;
+	case 4:
+		put_le32(host, (uint32_t)v[0]);
+		break;
+	case 2:
+		put_le16(host, (uint16_t)v[0]);
+		break;
+	default:
+		*host = (uint8_t)v[0];
+		break;
+	}
+}
+
+static inline void simd_store256(struct cpu *c, const struct insn *i, struct v256 v)
+{
+	uint8_t *host = simd_host(c, i, 32, true);
+
+	if (__builtin_expect(!host, 0)) {
+		simd_store256_slow(c, i, v);
+		return;
+	}
+	memcpy(host, &v.lo, 16);
+	memcpy(host + 16, &v.hi, 16);
+}
 
 /* Operand n, a whole register or memory of the operand's size. */
 static inline v128 get_src(struct cpu *c, const struct insn *i, unsigned n)

@@ -5,6 +5,8 @@
  */
 #include "cpu/interp/simd.h"
 
+#include <emmintrin.h>
+
 /* --- o[0] = op(o[1], o[2]) ---------------------------------------------------------------------------------------- */
 
 static v128 low_quads(v128 a, v128 b) { return (v128){ a[0], b[0] }; }
@@ -190,12 +192,9 @@ static void op_shift_bytes(struct cpu *c, const struct insn *i)
 
 static unsigned sign_bits(v128 v, unsigned size)
 {
-	union vec a = { v };
-	unsigned r = 0;
-
-	for (unsigned n = 0; n < 16 / size; n++)
-		r |= (unsigned)(a.b[n * size + size - 1] >> 7) << n;
-	return r;
+	if (size == 1)
+		return (unsigned)_mm_movemask_epi8((__m128i)v);
+	return (unsigned)(size == 4 ? _mm_movemask_ps((__m128)v) : _mm_movemask_pd((__m128d)v));
 }
 
 static void op_movmsk(struct cpu *c, const struct insn *i)

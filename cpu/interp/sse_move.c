@@ -73,6 +73,13 @@ static void op_move_scalar(struct cpu *c, const struct insn *i)
 	union vec r, b;
 
 	simd_begin(c, i);
+	if (size == 8 && i->operands == 2) {    /* the most frequent, with a constant size */
+		if (i->o[0].kind == OPD_MEM)
+			simd_store(c, i, get_xmm(c, i->o[1].reg), 8);
+		else
+			put_xmm(c, i, i->o[0].reg, simd_load(c, i, 8));
+		return;
+	}
 	if (i->o[0].kind == OPD_MEM) {
 		simd_store(c, i, get_xmm(c, i->o[1].reg), size);
 		return;
@@ -112,14 +119,17 @@ static void op_move_half(struct cpu *c, const struct insn *i)
 
 typedef v128 imm_lane(v128 a, v128 b, unsigned imm);
 
+static inline v128 make(uint32_t d0, uint32_t d1, uint32_t d2, uint32_t d3)
+{
+	return (v128){ (long long)(d0 | (uint64_t)d1 << 32), (long long)(d2 | (uint64_t)d3 << 32) };
+}
+
 static v128 lane_pshufd(v128 a, v128 b, unsigned imm)
 {
-	union vec s = { b }, r;
+	union vec s = { b };
 
 	(void)a;
-	for (unsigned n = 0; n < 4; n++)
-		r.d[n] = s.d[imm >> 2 * n & 3];
-	return r.v;
+	return make(s.d[imm & 3], s.d[imm >> 2 & 3], s.d[imm >> 4 & 3], s.d[imm >> 6 & 3]);
 }
 
 static v128 lane_pshuflw(v128 a, v128 b, unsigned imm)
@@ -144,11 +154,9 @@ static v128 lane_pshufhw(v128 a, v128 b, unsigned imm)
 
 static v128 lane_shufps(v128 a, v128 b, unsigned imm)
 {
-	union vec s = { a }, t = { b }, r;
+	union vec s = { a }, t = { b };
 
-	for (unsigned n = 0; n < 4; n++)
-		r.d[n] = (n < 2 ? s : t).d[imm >> 2 * n & 3];
-	return r.v;
+	return make(s.d[imm & 3], s.d[imm >> 2 & 3], t.d[imm >> 4 & 3], t.d[imm >> 6 & 3]);
 }
 
 static v128 lane_shufpd(v128 a, v128 b, unsigned imm)

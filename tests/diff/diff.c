@@ -117,10 +117,8 @@ static void forgive(const struct diff_case *c, struct diff_state *h, struct diff
 		take_native(gen_address(c) + 28, 4);
 		break;
 	case OP_MASKMOVQ: case OP_MASKMOVDQU:
-		if ((h->vector == VEC_PF || h->vector == VEC_GP) && g->vector == VEC_BP) {
+		if ((h->vector == VEC_PF || h->vector == VEC_GP) && g->vector == VEC_BP)
 			*g = *h;
-			break;
-		}
 		if (h->vector == VEC_PF || h->vector == VEC_GP || h->vector == VEC_SS) {
 			h->fpu = g->fpu;
 			memcpy(sim_data(), native_data(), DATA_WRITABLE);
