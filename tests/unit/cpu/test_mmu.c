@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/unit/cpu/guest_bench.h"
+
+CODE(load, 64, "mov eax, [0x400000]\n hlt");
+CODE(store, 64, "mov dword ptr [0x400000], 0x12345678\n hlt");
+CODE(jump, 64, "mov eax, 0x400000\n jmp rax");
+CODE(cross, 64, "mov rax, 0x1122334455667788\n mov edi, 0x3ffffc\n mov [rdi], rax\n hlt");
+CODE(wp_off, 64, "mov rax, cr0\n and eax, 0xfffeffff\n mov cr0, rax\n mov dword ptr [0x400000], 1\n hlt");
+CODE(with_ac, 64, "stac\n mov eax, [0x400000]\n clac\n mov ebx, [0x400000]\n hlt");
+CODE(global_page, 64, "mov eax, [0x400000]\n mov qword ptr [0xa010], 0\n mov rcx, cr3\n mov cr3, rcx\n mov ebx, [0x400000]\n"
+     "invlpg [0x400000]\n mov edx, [0x400000]\n hlt");
+CODE(stale, 64, "mov eax, [0x400000]\n mov qword ptr [0xa010], 0\n mov ebx, [0x400000]\n mov rcx, cr3\n mov cr3, rcx\n"
+     "mov edx, [0x400000]\n hlt");
+CODE(load32, 32, "mov eax, [0x400000]\n mov dword ptr [0x400004], 7\n hlt");
+CODE(noncanonical, 64, "mov rax, 0x800000000000\n mov rbx, [rax]\n hlt");
+CODE(noncanonical_stack, 64, "mov rsp, 0x800000001000\n push rax\n hlt");
+CODE(noncanonical_jump, 64, "mov rax, 0x800000000000\n jmp rax\n hlt");
+
+/* The 2 MB page at 0x400000 of the identity map. */
+static void set_page(uint64_t entry)
+{
+	put_le64(m->ram + 0xa000 + 8 * 2, entry);
+}
+
+static void set_cr4(uint64_t set)
+{
+	struct cpu_regs r = regs();
+
+	r.cr4 |= set;
+	cpu_set_regs(m->cpu, &r);
+}
+
+static void set_cr0(uint64_t set)
+{
+	struct cpu_regs r = regs();
+
+	r.cr0 |= set;
+	cpu_set_regs(m->cpu, &r);
+}
+
+static void fault_is(uint32_t code)
+{
+	assert_int_equal(run(), 14);
+	assert_int_equal(frame64(0), code);
+	assert_int_equal(regs().cr2, 0x400000);
+}
+
+static void absent_page_faults_with_the_access_in_the_code(void **state)
+{
+	(void)state;
+	START64(load);
+	set_page(0);
+	fault_is(0);
+	assert_int_equal(frame64(1), CODE_AT);
+	START64(store);
+	set_page(0);
+	fault_is(2);
+	START64(load);
+	set_page(0);
+	to_user(FAKE_UCS64);
+	fault_is(4);
+	START64(store);
+	set_page(0);
+	to_user(FAKE_UCS64);
+	fault_is(6);
+	START64(jump);
+	set_page(0);
+	fault_is(0x10);
+	assert_int_equal(frame64(1), 0x400000);
+}
+
+static void protection_faults_have_bit_0(void **state)
+{
+	(void)state;
+	START64(load);
+	set_page(0x400083);
+	to_user(FAKE_UCS64);
+	fault_is(5);
+	START64(store);
+	set_page(0x400085);
+	to_user(FAKE_UCS64);
+	fault_is(7);
+	START64(store);
+	set_page(0x400085);
+	set_cr0(1 << 16);
+	fault_is(3);
+	START64(jump);
+	set_page(0x400087 | 1ull << 63);
+	fault_is(0x11);
+}
+
+static void write_protect_off_lets_the_supervisor_store(void **state)
+{
+	(void)state;
+	START64(wp_off);
+	set_cr0(1 << 16);
+	set_page(0x400085);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(le32(m->ram + 0x400000), 1);
+}
+
+static void reserved_bits_fault(void **state)
+{
+	(void)state;
+	START64(load);
+	set_page(0x402087);             /* bit 13 of a 2 MB page */
+	fault_is(9);
+	START64(load);
+	set_page(0x400087 | 1ull << 51);
+	fault_is(9);
+}
+
+static void smep_and_smap_keep_the_supervisor_off_user_pages(void **state)
+{
+	(void)state;
+	START64(jump);
+	put_le64(m->ram + 0x8000, 0x9007);
+	set_page(0x400087);
+	put_le64(m->ram + 0xa000, 0x83);        /* code and tables are the supervisor's */
+	set_cr4(1 << 20);
+	fault_is(0x11);
+	START64(load);
+	put_le64(m->ram + 0xa000, 0x83);
+	set_page(0x400087);
+	set_cr4(1 << 21);
+	fault_is(1);
+	START64(with_ac);
+	put_le64(m->ram + 0xa000, 0x83);
+	set_page(0x400087);
+	put_le32(m->ram + 0x400000, 77);
+	set_cr4(1 << 21);
+	fault_is(1);
+	assert_int_equal(regs().gpr[0], 77);
+	assert_int_equal(regs().gpr[3], 0);
+}
+
+static void accessed_and_dirty_are_set(void **state)
+{
+	(void)state;
+	START64(load);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(le64(m->ram + 0xa010) & 0x60, 0x20);
+	assert_int_equal(le64(m->ram + 0x9000) & 0x20, 0x20);
+	assert_int_equal(le64(m->ram + 0x8000) & 0x20, 0x20);
+	START64(store);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(le64(m->ram + 0xa010) & 0x60, 0x60);
+}
+
+static void store_across_a_missing_page_writes_nothing(void **state)
+{
+	(void)state;
+	START64(cross);
+	set_page(0);
+	memset(m->ram + 0x3ffff0, 0xaa, 16);
+	fault_is(2);
+	assert_int_equal(le32(m->ram + 0x3ffffc), 0xaaaaaaaa);
+	START64(cross);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(le64(m->ram + 0x3ffffc), 0x1122334455667788);
+}
+
+static void global_pages_survive_cr3_but_not_invlpg(void **state)
+{
+	(void)state;
+	START64(global_page);
+	set_page(0x400187);
+	put_le32(m->ram + 0x400000, 5);
+	set_cr4(1 << 7);
+	fault_is(0);
+	assert_int_equal(regs().gpr[0], 5);
+	assert_int_equal(regs().gpr[3], 5);
+}
+
+static void a_load_of_cr3_forgets_other_pages(void **state)
+{
+	(void)state;
+	START64(stale);
+	put_le32(m->ram + 0x400000, 5);
+	fault_is(0);
+	assert_int_equal(regs().gpr[0], 5);
+}
+
+static void noncanonical_addresses_are_refused(void **state)
+{
+	(void)state;
+	START64(noncanonical);
+	assert_int_equal(run(), 13);
+	assert_int_equal(frame64(0), 0);
+	START64(noncanonical_stack);
+	assert_int_equal(cpu_run(m->cpu, 1000), CPU_EXIT_SHUTDOWN);     /* no stack for #SS, nor for #DF */
+	START64(noncanonical_stack);
+	m->ram[FAKE_IDT + 16 * 12 + 4] = 1;     /* IST 1 */
+	assert_int_equal(run(), 12);
+	assert_int_equal(frame64(0), 0);
+}
+
+static void jump_to_a_noncanonical_address_faults_at_the_jump(void **state)
+{
+	(void)state;
+	START64(noncanonical_jump);
+	assert_int_equal(run(), 13);
+	assert_int_equal(frame64(1), CODE_AT + 10);
+}
+
+static void start_paging32(uint32_t cr4)
+{
+	struct cpu_regs r;
+
+	START32(load32);
+	r = regs();
+	r.cr3 = 0x8000;
+	r.cr0 |= 0x80000000;
+	r.cr4 |= cr4;
+	cpu_set_regs(m->cpu, &r);
+}
+
+static void two_levels_and_4mb_pages(void **state)
+{
+	unsigned k;
+
+	(void)state;
+	memset(m->ram + 0x8000, 0, 0x3000);
+	put_le32(m->ram + 0x8000, 0x9007);
+	put_le32(m->ram + 0x8004, 0xa007);
+	for (k = 0; k < 1024; k++)
+		put_le32(m->ram + 0x9000 + 4 * k, k << 12 | 7);
+	put_le32(m->ram + 0xa000, 0x800007);
+	start_paging32(0);
+	put_le32(m->ram + 0x800000, 99);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(regs().gpr[0], 99);
+	assert_int_equal(le32(m->ram + 0x800004), 7);
+	assert_int_equal(le32(m->ram + 0xa000) & 0x60, 0x60);
+	put_le32(m->ram + 0x8004, 0xc00087);
+	start_paging32(1 << 4);
+	put_le32(m->ram + 0xc00000, 98);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(regs().gpr[0], 98);
+	assert_int_equal(le32(m->ram + 0xc00004), 7);
+}
+
+static void pae_has_three_levels_and_refuses_high_bits(void **state)
+{
+	unsigned k;
+
+	(void)state;
+	memset(m->ram + 0x8000, 0, 0x3000);
+	put_le64(m->ram + 0x8000, 0x9001);
+	for (k = 0; k < 8; k++)
+		put_le64(m->ram + 0x9000 + 8 * k, (uint64_t)k << 21 | 0x87);
+	put_le64(m->ram + 0x9000 + 16, 0x800087);
+	start_paging32(1 << 5);
+	put_le32(m->ram + 0x800000, 97);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(regs().gpr[0], 97);
+	put_le64(m->ram + 0x9000 + 16, 0x800087 | 1ull << 60);
+	start_paging32(1 << 5);
+	assert_int_equal(run(), 14);
+	assert_int_equal(frame32(0), 9);
+}
+
+static void devices_are_read_and_written_at_their_width(void **state)
+{
+	struct cpu_regs r;
+
+	(void)state;
+	START64(load);
+	put_le64(m->ram + 0xa010, FAKE_MMIO | 0x87);
+	m->mmio_value = 0x55667788;
+	assert_int_equal(run(), NO_VECTOR);
+	r = regs();
+	assert_int_equal(r.gpr[0], 0x55667788);
+	assert_int_equal(m->accesses, 1);
+	assert_int_equal(m->log[0].size, 4);
+	assert_int_equal(m->log[0].at, FAKE_MMIO);
+}
+
+static void a20_masks_bit_20(void **state)
+{
+	(void)state;
+	START64(load);
+	put_le64(m->ram + 0xa010, 0x600087);
+	put_le32(m->ram + 0x600000, 1);
+	cpus_a20(m->cpus, false);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(regs().gpr[0], 1);
+	START32(load32);
+	cpus_a20(m->cpus, false);
+	put_le32(m->ram + 0x400000, 3);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(regs().gpr[0], 3);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(absent_page_faults_with_the_access_in_the_code), TEST(protection_faults_have_bit_0),
+		TEST(write_protect_off_lets_the_supervisor_store), TEST(reserved_bits_fault),
+		TEST(smep_and_smap_keep_the_supervisor_off_user_pages), TEST(accessed_and_dirty_are_set),
+		TEST(store_across_a_missing_page_writes_nothing), TEST(global_pages_survive_cr3_but_not_invlpg),
+		TEST(a_load_of_cr3_forgets_other_pages), TEST(noncanonical_addresses_are_refused),
+		TEST(jump_to_a_noncanonical_address_faults_at_the_jump), TEST(two_levels_and_4mb_pages),
+		TEST(pae_has_three_levels_and_refuses_high_bits), TEST(devices_are_read_and_written_at_their_width),
+		TEST(a20_masks_bit_20),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
