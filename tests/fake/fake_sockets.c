@@ -359,11 +359,15 @@ const struct unet_sockets fake_sockets_ops = {
 
 /* --- the other side --------------------------------------------------------------------------------------------- */
 
+/* The last table freed, all zero: a fuzzer makes one for each input, and they are large. */
+static struct fake_socket *spare;
+
 void fake_sockets_init(struct fake_sockets *f)
 {
 	memset(f, 0, sizeof(*f));
-	f->s = calloc(FAKE_SOCKETS, sizeof(*f->s));
+	f->s = spare ? spare : calloc(FAKE_SOCKETS, sizeof(*f->s));
 	assert(f->s);
+	spare = NULL;
 	f->high = 3;
 	f->open_limit = FAKE_SOCKETS - 3;
 	f->next_port = 40000;
@@ -380,8 +384,10 @@ void fake_sockets_free(struct fake_sockets *f)
 			free(f->s[i].out[k].data);
 			free(f->s[i].in[k].data);
 		}
+		memset(&f->s[i], 0, sizeof(f->s[i]));
 	}
-	free(f->s);
+	free(spare);
+	spare = f->s;
 }
 
 static unsigned ready(const struct fake_socket *s)

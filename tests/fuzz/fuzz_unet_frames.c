@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Frames, and a simulated host, against the whole stack.  The input is a program: one byte of operation, its arguments,
+ * and so on to the end.  Raw frames go in as they are; built ones get right checksums, so that what lies behind the
+ * checks is reached; time passes and the host's peers talk, close and reset in between.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "tests/fake/fake_net.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { OP_RAW, OP_IP, OP_UDP, OP_TCP, OP_TCP_GSO, OP_TIME, OP_PEER, OP_CONNECT, OP_OFFLOADS, OP_ARP, OP_CONNECTION, OP_ROOM, OPS };
+
+struct run {
+	struct fake_net n;
+	struct guest_tcp t[4];
+	struct cursor in;
+	uint8_t frame[70000];
+};
+
+static const uint32_t places[] = { NET_HOST, NET_DNS, NET_OUTSIDE, 0x7f000001, 0x0a000220, 0xffffffff, 0xe0000001, 0 };
+
+/* Up to n bytes of what is left. */
+static const uint8_t *bytes(struct run *r, size_t *n)
+{
+	*n = MIN(*n, cursor_left(&r->in));
+	return cursor_take(&r->in, *n);
+}
+
+static void tcp(struct run *r, bool gso)
+{
+	struct guest_tcp *t = &r->t[cursor_u8(&r->in) & 3];
+	uint8_t flags = cursor_u8(&r->in), shape = cursor_u8(&r->in);
+	int16_t seq = (int16_t)cursor_be16(&r->in), ack = (int16_t)cursor_be16(&r->in);
+	size_t options_len = (shape & 7) * 4u, len = cursor_be16(&r->in), n;
+	const uint8_t *options = bytes(r, &options_len);
+	uint32_t save = t->rcv_nxt;
+	static uint8_t payload[66000];
+
+	len %= gso ? 65000 : 1461;
+	t->window = (uint32_t)cursor_be16(&r->in);
+	t->rcv_nxt += (uint32_t)(ack / 16);
+	n = guest_tcp_build(t, r->frame, t->snd_una + (shape & 0x80 ? (uint32_t)seq : 0), flags, options, options_len & ~3u,
+			    payload, len);
+	t->rcv_nxt = save;
+	if (gso)
+		guest_send_facts(&r->n.guest, r->frame, n, &(struct frame){
+			.needs_csum = true, .gso = GSO_TCPV4, .gso_size = (uint16_t)(shape & 0x40 ? seq : 1460), .csum_start = 34,
+			.csum_offset = 16, .hdr_len = (uint16_t)(n - len) });
+	else
+		guest_send(&r->n.guest, r->frame, n);
+	guest_tcp_run(t);
+}
+
+static void peer(struct run *r)
+{
+	uint8_t which = cursor_u8(&r->in), what = cursor_u8(&r->in);
+	struct fake_sockets *s = &r->n.sockets;
+	static const uint8_t talk[40000];
+	size_t len = cursor_be16(&r->in);
+	int fd = s->high > 3 ? 3 + which % (s->high - 3) : 3;
+
+	if (fd >= s->high || !s->s[fd].open)
+		return;
+	switch (what & 7) {
+	case 0:
+		fake_peer_closes(s, fd);
+		break;
+	case 1:
+		fake_peer_resets(s, fd);
+		break;
+	case 2:
+		s->s[fd].send_space = len;
+		break;
+	case 3:
+		s->s[fd].send_space = SIZE_MAX;
+		break;
+	case 4:
+		if (s->s[fd].connecting)
+			fake_connect_done(s, fd, which & 1 ? 0 : ECONNREFUSED + (which >> 1) % 4);
+		break;
+	case 5:
+		if (s->s[fd].type == SOCK_DGRAM) {
+			const uint8_t *d = bytes(r, &len);
+
+			if (d)
+				fake_peer_datagram(s, fd, "93.184.216.34", 53, d, len);
+		}
+		break;
+	default:
+		if (s->s[fd].type == SOCK_STREAM && s->s[fd].input_len < 1000000)
+			fake_peer_sends(s, fd, talk, len % sizeof(talk));
+	}
+	s->s[fd].sent_len = 0;
+}
+
+static void step(struct run *r)
+{
+	uint8_t op = cursor_u8(&r->in), arg;
+	size_t n;
+	const uint8_t *p;
+	struct guest_tcp *t;
+
+	switch (op % OPS) {
+	case OP_RAW:
+		n = cursor_be16(&r->in) % 2000;
+		p = bytes(r, &n);
+		if (p)
+			guest_send(&r->n.guest, p, n);
+		break;
+	case OP_IP:
+		n = 20 + cursor_u8(&r->in);
+		p = bytes(r, &n);
+		if (!p || n < 20)
+			break;
+		guest_ip(&r->n.guest, r->frame, NET_HOST, 17, NULL, 0);
+		memcpy(r->frame + 14, p, n);
+		put_be32(r->frame + 26, NET_GUEST);
+		guest_fix_ip(r->frame);
+		guest_send(&r->n.guest, r->frame, 14 + n);
+		break;
+	case OP_UDP: {
+		uint32_t dst = places[cursor_u8(&r->in) & 7];
+		uint16_t sport = cursor_be16(&r->in), dport;
+
+		arg = cursor_u8(&r->in);
+		dport = arg & 1 ? 53 : arg & 2 ? 67 : cursor_be16(&r->in);
+		n = cursor_be16(&r->in) % 1473;
+		p = bytes(r, &n);
+		if (p)
+			guest_send(&r->n.guest, r->frame, guest_udp(&r->n.guest, r->frame, dst, sport, dport, p, n));
+		break;
+	}
+	case OP_TCP:
+		tcp(r, false);
+		break;
+	case OP_TCP_GSO:
+		tcp(r, true);
+		break;
+	case OP_TIME:
+		fake_net_run(&r->n, MS(cursor_u8(&r->in) * 10u));
+		break;
+	case OP_PEER:
+		peer(r);
+		fake_sockets_poll(&r->n.sockets, 20);
+		break;
+	case OP_CONNECT:
+		arg = cursor_u8(&r->in);
+		r->n.sockets.connect_result = arg & 1 ? -EINPROGRESS : arg & 2 ? -ECONNREFUSED : 0;
+		break;
+	case OP_OFFLOADS:
+		port_accepts(&r->n.guest.port, cursor_u8(&r->in) & (PORT_CSUM | PORT_TSO4));
+		break;
+	case OP_ARP:
+		arg = cursor_u8(&r->in);
+		guest_send(&r->n.guest, r->frame, guest_arp(&r->n.guest, r->frame, arg, cursor_be32(&r->in),
+							    cursor_be32(&r->in)));
+		break;
+	case OP_CONNECTION:
+		arg = cursor_u8(&r->in);
+		t = &r->t[arg & 3];
+		guest_tcp_free(t);
+		guest_tcp_init(t, &r->n.guest, places[(arg >> 2) & 3], (uint16_t)(1000 + (arg & 3)), arg & 0x80 ? 53 : 80);
+		t->scale = arg & 0x10 ? -1 : cursor_u8(&r->in) & 15;
+		t->no_ack = (arg & 0x20) != 0;
+		guest_tcp_open(t);
+		break;
+	case OP_ROOM:
+		arg = cursor_u8(&r->in);
+		r->n.guest.room = arg & 0x80 ? SIZE_MAX : arg;
+		port_ready(&r->n.guest.port);
+		break;
+	}
+	fake_sockets_poll(&r->n.sockets, 3);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct run run;
+	struct run *r = &run;
+	struct unet_config c;
+
+	memset(r, 0, offsetof(struct run, frame));
+	fake_net_config(&r->n, &c);
+	c.limits = (struct unet_limits){ 16, 8, 16, 8, 8 };
+	c.restricted = size && (data[0] & 0x40);
+	if (!fake_net_start(&r->n, &c, size && (data[0] & 1) ? PORT_CSUM | PORT_TSO4 : 0))
+		abort();
+	fake_sockets_resolv(&r->n.sockets, "nameserver 192.0.2.1\nnameserver 192.0.2.2\n");
+	for (unsigned i = 0; i < 4; i++)
+		guest_tcp_init(&r->t[i], &r->n.guest, NET_OUTSIDE, (uint16_t)(1000 + i), 80);
+	r->in = cursor_of(data, size);
+	while (cursor_left(&r->in))
+		step(r);
+	fake_net_run(&r->n, MS(200));
+	guest_forget(&r->n.guest);
+	for (unsigned i = 0; i < 4; i++)
+		guest_tcp_free(&r->t[i]);
+	fake_net_free(&r->n);
+	return 0;
+}
