@@ -255,12 +255,7 @@ static void ready(void *owner)
 	if (u->depth)
 		return;
 	unet_enter(u);
-	netif_flush(u);
-	if (netif_room(u)) {
-		tcp_unblock(u);
-		udp_resume(u);
-	}
-	unet_leave(u);
+	unet_leave(u);                  /* flushes the queue, and wakes who waits for room in it */
 }
 
 /* A new cable: nobody will call ready() for the old one. */

@@ -117,6 +117,8 @@ static int host_set(void *owner, int fd, enum sock_option option, int value)
 		return set_int(fd, SOL_SOCKET, SO_REUSEADDR, value);
 	case SOCK_KEEPALIVE:
 		return set_int(fd, SOL_SOCKET, SO_KEEPALIVE, value);
+	case SOCK_OOB_INLINE:
+		return set_int(fd, SOL_SOCKET, SO_OOBINLINE, value);
 	case SOCK_V6ONLY:
 		return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, value);
 	case SOCK_TTL:

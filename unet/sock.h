@@ -21,6 +21,7 @@ enum sock_option {
 	SOCK_ERROR_QUEUE,               /* keep ICMP errors for errors() (IP_RECVERR) */
 	SOCK_REUSE,                     /* SO_REUSEADDR */
 	SOCK_KEEPALIVE,
+	SOCK_OOB_INLINE,                /* urgent data stays in the stream: lwIP knows no other place for it */
 	SOCK_V6ONLY,
 };
 

@@ -45,6 +45,8 @@ enum {
 	WS_MAX = 14,
 };
 
+#define STALLED S(10)
+
 struct ring {
 	struct ring *next;              /* while free */
 	uint32_t start, len;
@@ -164,6 +166,26 @@ static struct ring *ring_get(struct unet *u)
 		u->rings++;
 	}
 	r->start = r->len = 0;
+	return r;
+}
+
+static void evict(struct tcp_flow *f);
+
+/* As ring_get; when none is left, a flow that has sat on one for long without a move must go. */
+static struct ring *ring_claim(struct unet *u)
+{
+	struct ring *r = ring_get(u);
+	uint64_t now = unet_now(u);
+
+	for (struct flow *f = u->tcp.lists[LIST_OPEN].oldest; !r && f && now - f->used_ns >= STALLED; f = f->newer) {
+		struct tcp_flow *t = (struct tcp_flow *)f;
+
+		if (!t->tx && !t->backlog)
+			continue;
+		evict(t);
+		r = ring_get(u);
+		break;
+	}
 	return r;
 }
 
@@ -469,6 +491,7 @@ static void connected(struct tcp_flow *f)
 
 	SOCK(u, set, f->fd, SOCK_NODELAY, 1);
 	SOCK(u, set, f->fd, SOCK_KEEPALIVE, 1);
+	SOCK(u, set, f->fd, SOCK_OOB_INLINE, 1);
 	f->state = OPENING;
 	if (f->watched)
 		SOCK(u, unwatch, &f->watch);
@@ -600,6 +623,8 @@ void tcp_from_host(struct unet *u, int fd, const struct addr *src, uint16_t src_
 	f->forwarded = true;
 	f->opened_ns = unet_now(u);
 	SOCK(u, set, fd, SOCK_NODELAY, 1);
+	SOCK(u, set, fd, SOCK_KEEPALIVE, 1);
+	SOCK(u, set, fd, SOCK_OOB_INLINE, 1);
 	hook(f, pcb);
 	if (!engine_connect(u, &key.far, key.far_port, pcb, guest, guest_port, on_connected)) {
 		f->guest_reset = true;
@@ -684,7 +709,7 @@ static void flush_pieces(struct tcp_flow *f)
 		const struct rx_piece *piece = &u->pieces[i - 1];
 
 		if (!f->backlog)
-			f->backlog = ring_get(u);
+			f->backlog = ring_claim(u);
 		if (!f->backlog || piece->len > RING_SIZE - f->backlog->len) {
 			/* no memory is left for it, or the guest overran its window */
 			f->host_reset = f->guest_reset = true;
@@ -715,7 +740,7 @@ static void read_host(struct tcp_flow *f)
 	int n;
 
 	if (!f->tx)
-		f->tx = ring_get(u);
+		f->tx = ring_claim(u);
 	if (!f->tx) {
 		if (!f->is_starved) {
 			f->is_starved = true;

@@ -244,6 +244,10 @@ void unet_leave(struct unet *u)
 	do {
 		tcp_work(u);
 		netif_flush(u);
+		if (netif_room(u)) {    /* who met a full queue goes on; so does who met a full port, once ready() was called */
+			tcp_unblock(u);
+			udp_resume(u);
+		}
 	} while (u->work_first);
 	u->depth--;
 	if (u->missed_input) {

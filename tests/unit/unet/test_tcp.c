@@ -392,6 +392,82 @@ static void a_full_card_makes_the_data_wait(void **state)
 	free(data);
 }
 
+static void many_downloads_at_once_do_not_stall_on_the_queue(void **state)
+{
+	enum { FLOWS = 8, EACH = 400000 };
+	struct bench *b = *state;
+	struct guest_tcp t[FLOWS];
+	uint8_t *data = pattern(EACH);
+	uint64_t before;
+	int fds[FLOWS];
+	size_t done = 0;
+
+	for (int i = 0; i < FLOWS; i++) {
+		guest_tcp_init(&t[i], &b->net.guest, NET_OUTSIDE, (uint16_t)(50000 + i), 80);
+		t[i].window = 1 << 20;
+		assert_true(guest_tcp_open(&t[i]));
+		fds[i] = b->net.sockets.last_open;
+		t[i].no_ack = true;
+	}
+	before = b->net.clock.now;
+	for (int i = 0; i < FLOWS; i++)
+		fake_peer_sends(&b->net.sockets, fds[i], data, EACH);
+	while (done < FLOWS && b->net.clock.now - before < S(1)) {
+		struct guest_packet p;
+
+		fake_net_run(&b->net, 0);
+		while (guest_packet(&b->net.guest, &p)) {       /* all of them see their data in order */
+			struct guest_tcp *f = &t[(p.dport - 50000) % FLOWS];
+
+			if (p.data_len && p.seq == f->rcv_nxt) {
+				assert_memory_equal(p.data, data + f->got_len, p.data_len);
+				f->rcv_nxt += (uint32_t)p.data_len;
+				f->got_len += p.data_len;
+				done += f->got_len == EACH;
+			}
+		}
+		for (int i = 0; i < FLOWS; i++)
+			guest_tcp_send(&t[i], TCP_ACK_, NULL, 0);
+		fake_net_run(&b->net, MS(1));
+	}
+	assert_int_equal(done, FLOWS);
+	assert_true(b->net.clock.now - before < MS(200));       /* no retransmission timer was needed */
+	free(data);
+}
+
+static void stalled_downloads_do_not_starve_the_next_one(void **state)
+{
+	enum { STALLED = 1100 };
+	struct bench *b = *state;
+	struct guest_tcp t;
+	uint8_t *data = pattern(2000);
+
+	guest_tcp_init(&t, &b->net.guest, NET_OUTSIDE, 1, 80);
+	for (int i = 0; i < STALLED; i++) {
+		t.port = (uint16_t)(1 + i);
+		t.window = 0;
+		t.syn_ack_seen = false;
+		assert_true(guest_tcp_open(&t));
+		fake_peer_sends(&b->net.sockets, b->net.sockets.last_open, data, 2000);
+		fake_sockets_poll(&b->net.sockets, 2);
+		guest_forget(&b->net.guest);
+	}
+	for (int i = 0; i < 120; i++) {         /* window probes fill the card's memory now and then */
+		fake_net_run(&b->net, MS(100));
+		guest_forget(&b->net.guest);
+		port_ready(&b->net.guest.port);
+	}
+	open_connection(b);
+	fake_peer_sends(&b->net.sockets, b->fd, data, 2000);
+	for (int i = 0; i < 20 && b->t.got_len < 2000; i++) {
+		fake_net_run(&b->net, MS(1));
+		guest_tcp_run(&b->t);
+	}
+	assert_int_equal(b->t.got_len, 2000);
+	guest_tcp_free(&t);
+	free(data);
+}
+
 static void a_lost_segment_is_sent_again(void **state)
 {
 	struct bench *b = *state;
@@ -686,6 +762,8 @@ int main(void)
 		TEST(a_batch_of_segments_is_one_write_and_one_ack),
 		TEST(a_host_that_does_not_read_closes_the_window_and_nothing_is_lost),
 		TEST(a_full_card_makes_the_data_wait),
+		TEST(many_downloads_at_once_do_not_stall_on_the_queue),
+		TEST(stalled_downloads_do_not_starve_the_next_one),
 		TEST(a_lost_segment_is_sent_again),
 		TEST(guest_close_then_host_close),
 		TEST(host_close_then_guest_close),
