@@ -222,7 +222,7 @@ void virtio_enable_queue(struct virtio *v, unsigned n)
 		return;
 	}
 	unmap_rings(q);
-	s->next_avail = s->next_used = 0;
+	s->next_avail = s->next_used = s->signalled = 0;
 	q->avail_seen = 0;
 	s->enabled = true;
 	virtio_ring(v, n);
@@ -427,11 +427,10 @@ static bool wants_interrupt(struct virtq *q, uint16_t old, uint16_t new)
 	return (uint16_t)(new - event - 1) < (uint16_t)(new - old);
 }
 
-void virtq_flush(struct virtq *q)
+void virtq_publish(struct virtq *q)
 {
 	struct virtq_state *s = state(q);
-	uint16_t old = s->next_used, new = (uint16_t)(old + q->pending);
-	uint32_t first = old & (s->size - 1u), n = MIN(q->pending, s->size - first);
+	uint32_t first = s->next_used & (s->size - 1u), n = MIN(q->pending, s->size - first);
 
 	if (!q->pending)
 		return;
@@ -440,12 +439,28 @@ void virtq_flush(struct virtq *q)
 		if (n < q->pending)
 			pci_dma_dirty(q->dev->pci, s->used + RING_RING, USED_ELEM * (q->pending - n));
 	}
+	s->next_used += q->pending;
 	q->pending = 0;
-	s->next_used = new;
-	put16(q, q->used, s->used, RING_IDX, new);
+	put16(q, q->used, s->used, RING_IDX, s->next_used);
+}
+
+void virtq_signal(struct virtq *q)
+{
+	struct virtq_state *s = state(q);
+	uint16_t old = s->signalled;
+
+	if (old == s->next_used)
+		return;
+	s->signalled = s->next_used;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (wants_interrupt(q, old, new))
+	if (wants_interrupt(q, old, s->next_used))
 		virtio_pci_interrupt(q->dev, s->vector, ISR_QUEUE);
+}
+
+void virtq_flush(struct virtq *q)
+{
+	virtq_publish(q);
+	virtq_signal(q);
 }
 
 bool virtq_want_kicks(struct virtq *q)

@@ -105,6 +105,7 @@ struct virtio_config {
 struct virtq_state {
 	uint64_t desc, avail, used;     /* guest-physical */
 	uint16_t size, vector, next_avail, next_used;
+	uint16_t signalled;             /* used elements whose interrupt is decided on */
 	bool enabled;
 };
 
@@ -161,7 +162,15 @@ void virtq_unpop(struct virtq *q, unsigned n);
 void virtq_push(struct virtq *q, uint16_t head, uint32_t len);
 /* Take back all that was pushed since the last flush. */
 void virtq_unpush(struct virtq *q);
-/* Publish what was pushed, and interrupt if the driver wants that. */
+/* Publish what was pushed; interrupt for what was published, if the driver wants that; both. */
+void virtq_publish(struct virtq *q);
+void virtq_signal(struct virtq *q);
+static inline uint16_t virtq_unsignalled(const struct virtq *q)
+{
+	const struct virtq_state *s = &q->dev->s.q[q->index];
+
+	return (uint16_t)(s->next_used - s->signalled);
+}
 void virtq_flush(struct virtq *q);
 /* Whether nothing is left to pop. */
 bool virtq_empty(struct virtq *q);

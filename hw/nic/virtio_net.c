@@ -8,6 +8,8 @@
  *
  * Transmit: frames go to the port as pieces of guest memory, in batches; the machine lock is let go of meanwhile, so
  * the generation is looked at afterwards.  A frame that the far end has no room for goes back to the ring.
+ * That buffers are used is published at once, but interrupted for a little later: a driver that goes on sending sees it by
+ * itself, and then wants no interrupt any more (section 2.6.7.2).
  * Receive: frames are copied into the driver's buffers; when those run out the port keeps the rest until the driver
  * has made some available.
  */
@@ -55,6 +57,7 @@ enum {
 	ROUNDS = 4,                     /* batches before other work of the loop gets its turn */
 	RX_CHAINS_MAX = 128,            /* merged buffers of one frame: 64 KB in buffers of half a page */
 	CTRL_BATCH = 64,
+	TX_SIGNAL_US = 250, TX_SIGNAL_MAX = 64, /* how long, and how many buffers, an interrupt for sent ones may wait */
 };
 
 #define GUEST_OFFLOADS (VIRTIO_BIT(F_GUEST_CSUM) | VIRTIO_BIT(F_GUEST_TSO4) | VIRTIO_BIT(F_GUEST_TSO6) | \
@@ -96,6 +99,8 @@ struct virtio_net {
 	bool forget;                    /* frames kept by a short send will not come again */
 	int tx_first;                   /* queue whose send was short: it goes on first; -1: none */
 	uint32_t tx_later;              /* queues that wait for it */
+	struct timer tx_timer;          /* interrupts that wait, a bit per queue */
+	uint32_t tx_unsignalled;
 	uint64_t rx_dropped, rx_filtered, tx_dropped;
 	/* the batch being sent */
 	struct frame frame[BATCH];
@@ -238,8 +243,34 @@ static unsigned gather_batch(struct virtio_net *s, struct virtq *q)
 			virtq_push(q, c.head, 0);
 		}
 	}
-	virtq_flush(q);
+	if (bad)
+		virtq_flush(q);
 	return n;
+}
+
+static void signal_sent(void *owner)
+{
+	struct virtio_net *s = owner;
+
+	for (; s->tx_unsignalled; s->tx_unsignalled &= s->tx_unsignalled - 1) {
+		struct virtq *q = &s->v.q[__builtin_ctz(s->tx_unsignalled)];
+
+		if (virtq_live(q))
+			virtq_signal(q);
+	}
+}
+
+/* Buffers of q are used: the driver is to know soon. */
+static void sent_soon(struct virtio_net *s, struct virtq *q)
+{
+	virtq_publish(q);
+	if (virtq_unsignalled(q) >= TX_SIGNAL_MAX) {
+		virtq_signal(q);
+		return;
+	}
+	s->tx_unsignalled |= 1u << q->index;
+	if (!timer_armed(&s->tx_timer))
+		timer_set(&s->tx_timer, clock_now(s->cfg.clock) + US(TX_SIGNAL_US));
 }
 
 /* false: the queue has to wait, or is no more. */
@@ -252,7 +283,7 @@ static bool send_batch(struct virtio_net *s, struct virtq *q, unsigned n)
 		return false;
 	for (size_t i = 0; i < sent; i++)
 		virtq_push(q, s->head[i], 0);
-	virtq_flush(q);
+	sent_soon(s, q);
 	if (sent == n)
 		return true;
 	virtq_unpop(q, n - (unsigned)sent);
@@ -691,7 +722,8 @@ static void forget(struct virtio_net *s)
 {
 	s->forget = true;
 	s->tx_first = -1;
-	s->tx_later = 0;
+	s->tx_later = s->tx_unsignalled = 0;
+	timer_cancel(&s->tx_timer);
 	bell_ring(&s->bell);
 }
 
@@ -848,6 +880,7 @@ struct virtio_net *virtio_net_new(const struct virtio_net_config *config, struct
 	port_init(&s->port, &net_port_ops, s, config->name);
 	s->port.guard = config->guard;
 	bell_init(&s->bell, config->clock, update_port, s);
+	timer_init(&s->tx_timer, config->clock, signal_sent, s);
 	if (!virtio_init(&s->v, &v, err)) {
 		bell_cancel(&s->bell);
 		free(s);
@@ -868,6 +901,7 @@ void virtio_net_free(struct virtio_net *s)
 		return;
 	port_part(&s->port);
 	bell_cancel(&s->bell);
+	timer_cancel(&s->tx_timer);
 	virtio_exit(&s->v);
 	free(s);
 }

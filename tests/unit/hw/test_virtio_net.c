@@ -421,6 +421,28 @@ static void one_batch_gives_one_interrupt(void **state)
 	assert_int_equal(t->board.msi[RX + 1], 1);
 }
 
+static void the_interrupt_for_sent_frames_waits_for_more_of_them(void **state)
+{
+	struct bench *t = *state;
+	uint8_t frame[100];
+
+	fake_frame_fill(frame, sizeof(frame), 1);
+	fake_virtio_want_interrupt(&t->d, TX);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_true(send_frame(t, frame, sizeof(frame)));
+		run(t);
+		assert_true(le16(t->board.ram + t->d.ring[TX].used + 2) == i + 1);       /* seen at once by who looks */
+		fake_clock_advance(&t->board.clock, US(40));
+		assert_int_equal(t->board.msi[TX + 1], 0);
+	}
+	fake_clock_advance(&t->board.clock, MS(1));
+	assert_int_equal(t->board.msi[TX + 1], 1);
+	assert_true(send_frame(t, frame, sizeof(frame)));
+	start(t, &(struct mode){ .modern = true, .msix = true, .queues = 3, .features = EVERYTHING });
+	fake_clock_advance(&t->board.clock, MS(1));
+	assert_int_equal(t->board.msi[TX + 1], 1);
+}
+
 static void a_burst_needs_one_kick(void **state)
 {
 	struct bench *t = *state;
@@ -864,6 +886,7 @@ int main(void)
 		T(a_verified_frame_is_marked_valid),
 		T(a_dhcp_reply_arrives_with_its_sum_made),
 		T(one_batch_gives_one_interrupt),
+		T(the_interrupt_for_sent_frames_waits_for_more_of_them),
 		T(a_burst_needs_one_kick),
 		T(filters_follow_the_control_queue),
 		T(too_long_an_address_table_lets_all_pass),
