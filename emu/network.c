@@ -63,7 +63,7 @@ static bool user_config(struct opts *o, struct unet_config *c, const char **sear
 	size_t at = 0, n = 0;
 	const char *word;
 	static const char *const absent[] = {
-		"tftp", "smb", "smbserver", "guestfwd", "ipv6-net", "ipv6-prefix", "ipv6-prefixlen", "ipv6-host", "ipv6-dns",
+		"smb", "smbserver", "guestfwd", "ipv6-net", "ipv6-prefix", "ipv6-prefixlen", "ipv6-host", "ipv6-dns",
 	};
 
 	unet_config_defaults(c);
@@ -87,6 +87,7 @@ static bool user_config(struct opts *o, struct unet_config *c, const char **sear
 	c->domainname = opts_get(o, "domainname");
 	c->tftp_server_name = opts_get(o, "tftp-server-name");
 	c->bootfile = opts_get(o, "bootfile");
+	c->tftp = opts_get(o, "tftp");
 	while ((word = opts_each(o, "dnssearch", &at)) != NULL) {
 		if (n + 1 >= max)
 			return err_set(err, "more than %zu dnssearch values", max - 1);

@@ -17,6 +17,8 @@
 #include "dhcp/dhcp.h"
 #include "lwip/netif.h"
 #include "lwip/pbuf.h"
+#include "tftp/root.h"
+#include "tftp/tftp.h"
 #include "unet/addr.h"
 #include "unet/flow.h"
 #include "unet/sock.h"
@@ -163,6 +165,8 @@ struct unet {
 
 	struct dns *dns;
 	struct dhcp *dhcp;
+	struct tftp *tftp;              /* NULL: not asked for */
+	struct tftp_root *tftp_root;
 	struct forward forwards[FORWARDS];
 	unsigned forward_count;
 	uint64_t accept_again_ns;       /* CLOCK_NEVER: no listener waits for descriptors */

@@ -39,6 +39,40 @@ static void serve_dhcp(struct unet *u, const struct packet *p, struct slice data
 	ip_send_to(u, r.to.s_addr == INADDR_BROADCAST ? everyone : r.mac, &u->host, &to, PROTO_UDP, TTL_DEFAULT, q, &facts);
 }
 
+static void send_tftp(void *owner, const struct tftp_peer *to, uint16_t from_port, const void *data, size_t len)
+{
+	struct unet *u = owner;
+	struct addr dst = addr_from6(to->address);
+
+	unet_enter(u);                  /* a timer of the server's, perhaps */
+	udp_send(u, &u->host, from_port, &dst, to->port, data, (uint32_t)len);
+	unet_leave(u);
+}
+
+static void random_tftp(void *owner, void *buf, size_t len)
+{
+	unet_random(owner, buf, len);
+}
+
+static bool serve_tftp(struct unet *u, const struct packet *p, uint16_t src_port, uint16_t dst_port, struct slice data)
+{
+	struct tftp_peer from = { .port = src_port };
+	uint8_t request[DATAGRAM_MAX];
+
+	memcpy(from.address, p->src.b, sizeof(from.address));
+	return tftp_input(u->tftp, &from, dst_port, request, slice_copy(data, 0, request, sizeof(request)));
+}
+
+static bool open_tftp(struct unet *u, struct err *err)
+{
+	u->tftp_root = tftp_root_open(u->cfg.tftp, err);
+	if (!u->tftp_root)
+		return false;
+	u->tftp = tftp_new(&(struct tftp_config){ .clock = u->cfg.clock, .files = &tftp_root_files, .files_owner = u->tftp_root,
+						  .mtu = u->cfg.mtu, .send = send_tftp, .random = random_tftp, .owner = u });
+	return u->tftp ? true : err_set(err, "out of memory");
+}
+
 bool svc_udp(struct unet *u, struct packet *p, uint16_t src_port, uint16_t dst_port, struct slice data)
 {
 	enum place place = ip_place(u, &p->dst);
@@ -53,7 +87,7 @@ bool svc_udp(struct unet *u, struct packet *p, uint16_t src_port, uint16_t dst_p
 		dns_query(u, &p->src, src_port, &p->dst, query, slice_copy(data, 0, query, sizeof(query)));
 		return true;
 	}
-	return false;
+	return u->tftp && place == PLACE_HOST && addr_v4(&p->src) && serve_tftp(u, p, src_port, dst_port, data);
 }
 
 bool svc_init(struct unet *u, struct err *err)
@@ -64,11 +98,15 @@ bool svc_init(struct unet *u, struct err *err)
 		return err_set(err, "dnssearch '%s' is not a domain name", bad);
 	u->dhcp = dhcp_new(&u->dhcp_cfg);
 	u->dns = dns_new(u);
-	return u->dns ? true : err_set(err, "out of memory");
+	if (!u->dns)
+		return err_set(err, "out of memory");
+	return !u->cfg.tftp || open_tftp(u, err);
 }
 
 void svc_free(struct unet *u)
 {
 	dhcp_free(u->dhcp);
 	dns_free(u->dns);
+	tftp_free(u->tftp);
+	tftp_root_close(u->tftp_root);
 }

@@ -151,7 +151,7 @@ static const char *keep(char **at, const char *text)
 static bool keep_texts(struct unet *u)
 {
 	struct unet_config *c = &u->cfg;
-	const char *texts[] = { c->hostname, c->domainname, c->tftp_server_name, c->bootfile, c->resolv_conf };
+	const char *texts[] = { c->hostname, c->domainname, c->tftp_server_name, c->bootfile, c->resolv_conf, c->tftp };
 	size_t room = 0, names = 0;
 	const char **list;
 	char *at;
@@ -170,6 +170,7 @@ static bool keep_texts(struct unet *u)
 	c->tftp_server_name = keep(&at, c->tftp_server_name);
 	c->bootfile = keep(&at, c->bootfile);
 	c->resolv_conf = keep(&at, c->resolv_conf);
+	c->tftp = keep(&at, c->tftp);
 	for (size_t i = 0; i < names; i++)
 		list[i] = keep(&at, c->dnssearch[i]);
 	list[names] = NULL;

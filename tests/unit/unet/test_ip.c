@@ -5,8 +5,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -545,6 +547,46 @@ static void dhcp_serves_a_guest_without_an_address(void **state)
 	n->guest.ip = NET_GUEST;
 }
 
+/* --- TFTP over the wire ------------------------------------------------------------------------------------------ */
+
+static void the_gateway_serves_a_folder_by_tftp(void **state)
+{
+	struct fake_net n;
+	struct unet_config c;
+	struct guest_packet p;
+	char dir[] = P_tmpdir "/tenbox-unet-XXXXXX", path[64];
+	uint8_t buf[200];
+	uint16_t port;
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/hello", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs("hello, world", f);
+	fclose(f);
+	fake_net_config(&n, &c);
+	c.tftp = dir;
+	c.restricted = true;            /* it is one of the services that remain */
+	assert_true(fake_net_start(&n, &c, 0));
+	guest_send(&n.guest, buf, guest_udp(&n.guest, buf, NET_HOST, 5000, 69, "\0\1hello\0octet", 14));
+	assert_true(guest_packet(&n.guest, &p));
+	assert_int_equal(p.src, NET_HOST);
+	port = p.sport;
+	assert_true(port != 69);
+	assert_memory_equal(p.data, "\0\3\0\1hello, world", 16);
+	fake_net_run(&n, S(2));
+	assert_true(guest_packet(&n.guest, &p));        /* again: no answer yet */
+	assert_int_equal(p.sport, port);
+	guest_send(&n.guest, buf, guest_udp(&n.guest, buf, NET_HOST, 5000, port, "\0\4\0\1", 4));
+	fake_net_run(&n, S(60));
+	assert_false(guest_packet(&n.guest, &p));
+	fake_net_free(&n);
+	unlink(path);
+	rmdir(dir);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -574,6 +616,7 @@ int main(void)
 		TEST(a_flood_of_fragments_is_bounded),
 		cmocka_unit_test_setup_teardown(a_restricted_guest_reaches_nothing_outside, setup_restricted, teardown),
 		TEST(dhcp_serves_a_guest_without_an_address),
+		cmocka_unit_test(the_gateway_serves_a_folder_by_tftp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
