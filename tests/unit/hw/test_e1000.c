@@ -17,6 +17,7 @@
 #include "net/eth.h"
 #include "tests/fake/fake_clock.h"
 #include "tests/fake/fake_irq.h"
+#include "tests/fake/port_contract.h"
 
 enum {
 	RAM = 4 << 20, BAR = 0xe0000000, DEVFN = 3 << 3,
@@ -637,6 +638,96 @@ static void reset_forgets_rings_and_interrupts(void **state)
 	assert_true(rd(b, REG_STATUS) & STATUS_LU);
 }
 
+/* --- the contract suite: the card as one end of a cable, driven through its rings ----------------------------------- */
+
+enum { CONTRACT_RING = 32, CONTRACT_BUFFER = 2048 };
+
+struct driver {
+	struct bench *b;
+	unsigned tx_tail, rx_next;
+	bool closed;
+};
+
+static void *contract_make(void)
+{
+	struct driver *d = calloc(1, sizeof(*d));
+	void *state;
+
+	setup(&state);
+	d->b = state;
+	port_part(&d->b->far);
+	start_tx(d->b, CONTRACT_RING);
+	start_rx(d->b, CONTRACT_RING, CONTRACT_RING - 1, RCTL_UPE | RCTL_MPE);
+	return d;
+}
+
+static void contract_free(void *bench)
+{
+	struct driver *d = bench;
+	void *state = d->b;
+
+	teardown(&state);
+	free(d);
+}
+
+static struct port *contract_port(void *bench)
+{
+	return e1000_port(((struct driver *)bench)->b->card);
+}
+
+static bool contract_send(void *bench, const uint8_t *frame, size_t len)
+{
+	struct driver *d = bench;
+	unsigned next = (d->tx_tail + 1) % CONTRACT_RING;
+
+	if (next == rd(d->b, REG_TDH))
+		return false;
+	memcpy(d->b->ram + TX_BUFFERS + d->tx_tail * CONTRACT_BUFFER, frame, len);
+	tx_desc(d->b, d->tx_tail, TX_BUFFERS + d->tx_tail * CONTRACT_BUFFER, (uint32_t)len | TXD_EOP | TXD_IFCS | TXD_RS, 0);
+	d->tx_tail = next;
+	wr(d->b, REG_TDT, next);
+	return true;
+}
+
+static void contract_run(void *bench)
+{
+	fake_clock_advance(&((struct driver *)bench)->b->clock, MS(25));        /* a link that comes back negotiates first */
+}
+
+static size_t contract_take(void *bench, uint8_t *frame, size_t max)
+{
+	struct driver *d = bench;
+	uint8_t *desc = d->b->ram + RX_RING + 16 * d->rx_next;
+	size_t len = le16(desc + 8);
+
+	if (!(desc[12] & RXD_DD))
+		return 0;
+	memcpy(frame, d->b->ram + RX_BUFFERS + 2048 * d->rx_next, len < max ? len : max);
+	desc[12] = 0;
+	if (!d->closed)
+		wr(d->b, REG_RDT, d->rx_next);
+	d->rx_next = (d->rx_next + 1) % CONTRACT_RING;
+	return len < max ? len : max;
+}
+
+static void contract_close(void *bench)
+{
+	struct driver *d = bench;
+
+	d->closed = true;
+	wr(d->b, REG_RDT, rd(d->b, REG_RDH));           /* no descriptor is the card's */
+	run(d->b);
+}
+
+static void contract_open(void *bench)
+{
+	struct driver *d = bench;
+
+	d->closed = false;
+	wr(d->b, REG_RDT, (rd(d->b, REG_RDH) + CONTRACT_RING - 1) % CONTRACT_RING);
+	run(d->b);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -656,5 +747,10 @@ int main(void)
 		T(reset_forgets_rings_and_interrupts),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	const struct contract contract = {
+		.name = "e1000", .make = contract_make, .free = contract_free, .port = contract_port, .send = contract_send,
+		.run = contract_run, .take = contract_take, .close = contract_close, .open = contract_open, .pads = true,
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL) + port_contract_run(&contract);
 }
