@@ -71,10 +71,6 @@ bool flow_table_init(struct flow_table *t, uint32_t limit, size_t object_size, c
 	t->bucket_mask = buckets - 1;
 	t->limit = limit;
 	memcpy(t->secret, secret, 16);
-	for (uint32_t i = limit; i-- > 0;) {
-		object(t, i)->next_in_bucket = t->free;
-		t->free = object(t, i);
-	}
 	return true;
 }
 
@@ -129,9 +125,12 @@ struct flow *flow_add(struct flow_table *t, const struct flow_key *k, unsigned l
 {
 	struct flow *f = t->free, **b = bucket(t, k);
 
-	if (!f)
+	if (f)
+		t->free = f->next_in_bucket;
+	else if (t->fresh < t->limit)
+		f = object(t, t->fresh++);
+	else
 		return NULL;
-	t->free = f->next_in_bucket;
 	memset(f, 0, t->object_size);
 	f->key = *k;
 	f->live = true;
@@ -192,7 +191,7 @@ struct flow *flow_next(const struct flow_table *t, const struct flow *f)
 {
 	uint32_t i = f ? (uint32_t)(((const uint8_t *)f - t->objects) / t->object_size) + 1 : 0;
 
-	for (; i < t->limit; i++)
+	for (; i < t->fresh; i++)
 		if (object(t, i)->live)
 			return object(t, i);
 	return NULL;

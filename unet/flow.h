@@ -33,7 +33,8 @@ struct flow_table {
 	uint8_t *objects;
 	size_t object_size;
 	uint32_t limit, count;
-	struct flow *free;              /* chained by next_in_bucket */
+	uint32_t fresh;                 /* objects from here on were never used: their memory is not touched */
+	struct flow *free;              /* used before; chained by next_in_bucket */
 	struct {
 		struct flow *newest, *oldest;
 		uint64_t idle_ns;       /* 0: never expires */

@@ -158,19 +158,17 @@ void fwd_accept_again(struct unet *u, uint64_t now)
 	if (now < u->accept_again_ns)
 		return;
 	u->accept_again_ns = CLOCK_NEVER;
-	for (unsigned i = 0; i < FORWARDS; i++)
-		if (u->forwards[i].used && !u->forwards[i].udp)
-			SOCK(u, rewatch, &u->forwards[i].watch, LOOP_READ);
+	for (unsigned i = 0; i < u->forward_count; i++)
+		if (!u->forwards[i]->udp)
+			SOCK(u, rewatch, &u->forwards[i]->watch, LOOP_READ);
 }
 
 struct forward *fwd_find_udp(struct unet *u, const struct addr *guest, uint16_t port, bool to_loopback)
 {
-	if (!u->forward_count)
-		return NULL;
-	for (unsigned i = 0; i < FORWARDS; i++) {
-		struct forward *f = &u->forwards[i];
+	for (unsigned i = 0; i < u->forward_count; i++) {
+		struct forward *f = u->forwards[i];
 
-		if (f->used && f->udp && f->guest_port == port && addr_equal(&f->guest, guest) &&
+		if (f->udp && f->guest_port == port && addr_equal(&f->guest, guest) &&
 		    (to_loopback || !f->loopback))
 			return f;
 	}
@@ -204,17 +202,17 @@ bool unet_hostfwd_add(struct unet *u, const char *text, uint16_t *bound, struct 
 {
 	struct rule rule = { .udp = false };
 	const char *bad = parse_rule(u, text, &rule);
-	struct forward *f = u->forwards;
+	struct forward *f;
 	struct addr host;
 	int r;
 
 	if (bad)
 		return err_set(err, "Invalid host forwarding rule '%s' (%s)", text, bad);
-	while (f < u->forwards + FORWARDS && f->used)
-		f++;
-	if (f == u->forwards + FORWARDS)
+	if (u->forward_count == FORWARDS)
 		return err_set(err, "Could not set up host forwarding rule '%s': more than %d rules", text, FORWARDS);
-	memset(f, 0, sizeof(*f));
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return err_errno(err, ENOMEM, "Could not set up host forwarding rule '%s'", text);
 	f->u = u;
 	f->udp = rule.udp;
 	f->guest = addr_from4(&rule.guest);
@@ -223,21 +221,25 @@ bool unet_hostfwd_add(struct unet *u, const char *text, uint16_t *bound, struct 
 	f->loopback = host.b[12] == 127;
 	addr_to_sock(&host, rule.host_port, &f->bound);
 	r = open_rule(u, f);
-	if (r < 0)
+	if (r < 0) {
+		free(f);
 		return err_errno(err, -r, "Could not set up host forwarding rule '%s'", text);
-	f->used = true;
-	u->forward_count++;
+	}
+	u->forwards[u->forward_count++] = f;
 	if (bound)
 		*bound = ntohs(((struct sockaddr_in *)&f->bound)->sin_port);
 	return true;
 }
 
-static void remove_forward(struct unet *u, struct forward *f)
+static void remove_forward(struct unet *u, unsigned i)
 {
+	struct forward *f = u->forwards[i];
+
 	SOCK(u, unwatch, &f->watch);
 	SOCK(u, close, f->fd);
-	f->used = false;
+	free(f);
 	u->forward_count--;
+	memmove(&u->forwards[i], &u->forwards[i + 1], (u->forward_count - i) * sizeof(f));
 }
 
 bool unet_hostfwd_remove(struct unet *u, const char *text, struct err *err)
@@ -247,13 +249,13 @@ bool unet_hostfwd_remove(struct unet *u, const char *text, struct err *err)
 
 	if (parse_host(&rest, &rule) || !parse_port(rest, 0, &rule.host_port))
 		return err_set(err, "invalid format");
-	for (unsigned i = 0; i < FORWARDS; i++) {
-		struct forward *f = &u->forwards[i];
+	for (unsigned i = 0; i < u->forward_count; i++) {
+		struct forward *f = u->forwards[i];
 		const struct sockaddr_in *in = (const struct sockaddr_in *)&f->bound;
 
-		if (f->used && f->udp == rule.udp && in->sin_addr.s_addr == rule.host.s_addr &&
+		if (f->udp == rule.udp && in->sin_addr.s_addr == rule.host.s_addr &&
 		    ntohs(in->sin_port) == rule.host_port) {
-			remove_forward(u, f);
+			remove_forward(u, i);
 			return true;
 		}
 	}
@@ -262,19 +264,18 @@ bool unet_hostfwd_remove(struct unet *u, const char *text, struct err *err)
 
 void fwd_free(struct unet *u)
 {
-	for (unsigned i = 0; i < FORWARDS; i++)
-		if (u->forwards[i].used)
-			remove_forward(u, &u->forwards[i]);
+	while (u->forward_count)
+		remove_forward(u, u->forward_count - 1);
 }
 
 void fwd_print(struct unet *u, void (*out)(void *to, const char *line), void *to)
 {
-	for (unsigned i = 0; i < FORWARDS; i++) {
-		struct forward *f = &u->forwards[i];
+	for (unsigned i = 0; i < u->forward_count; i++) {
+		struct forward *f = u->forwards[i];
 		struct addr host;
 		uint16_t port;
 
-		if (f->used && addr_from_sock(&f->bound, &host, &port))
+		if (addr_from_sock(&f->bound, &host, &port))
 			print_row(out, to, f->udp ? "  UDP[HOST_FORWARD]" : "  TCP[HOST_FORWARD]", f->fd, &host, port,
 				  &f->guest, f->guest_port, 0, 0);
 	}

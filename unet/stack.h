@@ -94,7 +94,7 @@ struct neighbor {
 };
 
 struct forward {
-	bool used, udp;
+	bool udp;
 	struct sockaddr_storage bound;  /* as asked for, the port as it came out */
 	struct addr guest;
 	uint16_t guest_port;
@@ -167,7 +167,7 @@ struct unet {
 	struct dhcp *dhcp;
 	struct tftp *tftp;              /* NULL: not asked for */
 	struct tftp_root *tftp_root;
-	struct forward forwards[FORWARDS];
+	struct forward *forwards[FORWARDS];     /* forward_count of them, in order of their making */
 	unsigned forward_count;
 	uint64_t accept_again_ns;       /* CLOCK_NEVER: no listener waits for descriptors */
 };

@@ -321,9 +321,9 @@ void udp_resume(struct unet *u)
 	for (struct flow *f = flow_next(&u->udp, NULL); f; f = flow_next(&u->udp, f))
 		SOCK(u, rewatch, &((struct udp_flow *)f)->watch, LOOP_READ);
 	icmp_resume(u);
-	for (unsigned i = 0; i < FORWARDS; i++)
-		if (u->forwards[i].used && u->forwards[i].udp)
-			SOCK(u, rewatch, &u->forwards[i].watch, LOOP_READ);
+	for (unsigned i = 0; i < u->forward_count; i++)
+		if (u->forwards[i]->udp)
+			SOCK(u, rewatch, &u->forwards[i]->watch, LOOP_READ);
 }
 
 void udp_expire(struct unet *u, uint64_t now)
