@@ -20,6 +20,7 @@ struct clock {
 	uint64_t order;                 /* of the next arming */
 	struct bell *rung;              /* atomic; last rung first */
 	struct bell *answering;         /* taken from `rung`, first rung first */
+	uint64_t running_at;            /* the time that clock_run works off; 0 outside of it */
 };
 
 struct clock *clock_new(const struct clock_config *config)
@@ -116,6 +117,8 @@ void timer_set(struct timer *t, uint64_t deadline_ns)
 	timer_cancel(t);
 	if (deadline_ns == CLOCK_NEVER)
 		return;
+	if (deadline_ns < c->running_at)        /* behind all that clock_run has still to fire, not in front of it */
+		deadline_ns = c->running_at;
 	if (c->count == c->room) {
 		c->room = c->room ? 2 * c->room : 16;
 		c->heap = realloc(c->heap, c->room * sizeof(*c->heap));
@@ -216,8 +219,10 @@ uint64_t clock_deadline(const struct clock *c)
 bool clock_run(struct clock *c)
 {
 	uint64_t end = c->order, now = clock_now(c);
-	bool any = answer_bells(c);
+	bool any;
 
+	c->running_at = now;
+	any = answer_bells(c);
 	while (c->count && c->heap[0].timer->deadline <= now && c->heap[0].order < end) {
 		struct timer *t = c->heap[0].timer;
 
@@ -225,5 +230,6 @@ bool clock_run(struct clock *c)
 		t->fire(t->owner);
 		any = true;
 	}
+	c->running_at = 0;
 	return any;
 }

@@ -239,9 +239,30 @@ static void no_ring_of_another_thread_is_lost(void **state)
 	clock_free(c);
 }
 
+static void a_timer_that_rearms_itself_starves_no_other(void **state)
+{
+	struct clock *c = clock_new(&(struct clock_config){ now, NULL, NULL });
+	struct probe eager = { .id = 1, .rearm = true }, late = { .id = 2 };
+
+	(void)state;
+	time_ns = 100;
+	fired = 0;
+	timer_init(&eager.t, c, fire, &eager);
+	timer_init(&late.t, c, fire, &late);
+	timer_soon(&eager.t);
+	timer_set(&late.t, 50);
+	clock_run(c);
+	assert_int_equal(fired, 2);
+	assert_int_equal(order[0], 1);
+	assert_int_equal(order[1], 2);
+	timer_cancel(&eager.t);
+	clock_free(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_timer_that_rearms_itself_starves_no_other),
 		cmocka_unit_test(timers_fire_in_order_of_deadline_then_of_arming),
 		cmocka_unit_test(cancelled_timer_stays_silent_wherever_it_sits),
 		cmocka_unit_test(a_timer_that_rearms_for_now_lets_the_caller_go),
