@@ -4,7 +4,8 @@
  *
  * PIO data goes through the channel's 64 KB buffer, which is filled and emptied by whole disk requests while the guest
  * sees its sectors or multiple blocks one by one.  So the error of a write may be reported some blocks late.
- * Left out on purpose: SMART, security, host protected area setting, APM, queued commands: aborted, and IDENTIFY says so.
+ * Left out on purpose: SMART, security, host protected area setting, APM, queued commands: aborted, and IDENTIFY says
+ * so.
  */
 #include "hw/ide_drive.h"
 
@@ -12,15 +13,16 @@
 #include "base/log.h"
 
 enum {
-	NOP = 0x00, RECALIBRATE = 0x10 /* ... 1f */, READ_SECTORS = 0x20, READ_SECTORS_ONCE = 0x21, READ_SECTORS_EXT = 0x24,
-	READ_DMA_EXT = 0x25, READ_NATIVE_MAX_EXT = 0x27, READ_MULTIPLE_EXT = 0x29, WRITE_SECTORS = 0x30,
-	WRITE_SECTORS_ONCE = 0x31, WRITE_SECTORS_EXT = 0x34, WRITE_DMA_EXT = 0x35, WRITE_MULTIPLE_EXT = 0x39,
-	READ_VERIFY = 0x40, READ_VERIFY_ONCE = 0x41, READ_VERIFY_EXT = 0x42, SEEK = 0x70 /* ... 7f */,
-	INITIALIZE_PARAMETERS = 0x91, STANDBY_IMMEDIATE_OLD = 0x94, IDLE_IMMEDIATE_OLD = 0x95, STANDBY_OLD = 0x96,
-	IDLE_OLD = 0x97, CHECK_POWER_OLD = 0x98, SLEEP_OLD = 0x99, READ_MULTIPLE = 0xc4, WRITE_MULTIPLE = 0xc5,
-	SET_MULTIPLE = 0xc6, READ_DMA = 0xc8, READ_DMA_ONCE = 0xc9, WRITE_DMA = 0xca, WRITE_DMA_ONCE = 0xcb,
-	STANDBY_IMMEDIATE = 0xe0, IDLE_IMMEDIATE = 0xe1, STANDBY = 0xe2, IDLE = 0xe3, CHECK_POWER = 0xe5, SLEEP = 0xe6,
-	FLUSH_CACHE = 0xe7, FLUSH_CACHE_EXT = 0xea, IDENTIFY_DEVICE = 0xec, SET_FEATURES = 0xef, READ_NATIVE_MAX = 0xf8,
+	NOP = 0x00, RECALIBRATE = 0x10 /* ... 1f */, READ_SECTORS = 0x20, READ_SECTORS_ONCE = 0x21,
+	READ_SECTORS_EXT = 0x24, READ_DMA_EXT = 0x25, READ_NATIVE_MAX_EXT = 0x27, READ_MULTIPLE_EXT = 0x29,
+	WRITE_SECTORS = 0x30, WRITE_SECTORS_ONCE = 0x31, WRITE_SECTORS_EXT = 0x34, WRITE_DMA_EXT = 0x35,
+	WRITE_MULTIPLE_EXT = 0x39, READ_VERIFY = 0x40, READ_VERIFY_ONCE = 0x41, READ_VERIFY_EXT = 0x42,
+	SEEK = 0x70 /* ... 7f */, INITIALIZE_PARAMETERS = 0x91, STANDBY_IMMEDIATE_OLD = 0x94, IDLE_IMMEDIATE_OLD = 0x95,
+	STANDBY_OLD = 0x96, IDLE_OLD = 0x97, CHECK_POWER_OLD = 0x98, SLEEP_OLD = 0x99, READ_MULTIPLE = 0xc4,
+	WRITE_MULTIPLE = 0xc5, SET_MULTIPLE = 0xc6, READ_DMA = 0xc8, READ_DMA_ONCE = 0xc9, WRITE_DMA = 0xca,
+	WRITE_DMA_ONCE = 0xcb, STANDBY_IMMEDIATE = 0xe0, IDLE_IMMEDIATE = 0xe1, STANDBY = 0xe2, IDLE = 0xe3,
+	CHECK_POWER = 0xe5, SLEEP = 0xe6, FLUSH_CACHE = 0xe7, FLUSH_CACHE_EXT = 0xea, IDENTIFY_DEVICE = 0xec,
+	SET_FEATURES = 0xef, READ_NATIVE_MAX = 0xf8,
 
 	FEATURE_WRITE_CACHE = 0x02, FEATURE_TRANSFER_MODE = 0x03, FEATURE_NO_LOOK_AHEAD = 0x55,
 	FEATURE_KEEP_ON_RESET = 0x66, FEATURE_NO_WRITE_CACHE = 0x82, FEATURE_LOOK_AHEAD = 0xaa,
@@ -51,7 +53,7 @@ static uint32_t cylinders(const struct ide *s, const struct ide_drive *d, unsign
 	return (uint32_t)MAX(MIN(n, (uint64_t)CYLINDERS_MAX), (uint64_t)1);
 }
 
-/* --- IDENTIFY ------------------------------------------------------------------------------------------------------ */
+/* --- IDENTIFY ----------------------------------------------------------------------------------------------------- */
 
 static void identify(struct ide *s, struct ide_drive *d)
 {
@@ -99,7 +101,7 @@ static void identify(struct ide *s, struct ide_drive *d)
 	ide_interrupt(s, d);
 }
 
-/* --- addresses ----------------------------------------------------------------------------------------------------- */
+/* --- addresses ---------------------------------------------------------------------------------------------------- */
 
 /* The registers' start and count; false (nothing is said to the guest yet) if CHS numbers are none. */
 static bool address(struct ide *s, struct ide_drive *d, bool ext, uint64_t *lba, uint32_t *count)
@@ -108,8 +110,9 @@ static bool address(struct ide *s, struct ide_drive *d, bool ext, uint64_t *lba,
 
 	(void)s;
 	if (ext) {
-		*lba = (uint64_t)h[IDE_LBA_HIGH] << 40 | (uint64_t)h[IDE_LBA_MID] << 32 | (uint64_t)h[IDE_LBA_LOW] << 24 |
-		       (uint32_t)r[IDE_LBA_HIGH] << 16 | r[IDE_LBA_MID] << 8 | r[IDE_LBA_LOW];
+		*lba = (uint64_t)h[IDE_LBA_HIGH] << 40 | (uint64_t)h[IDE_LBA_MID] << 32 |
+		       (uint64_t)h[IDE_LBA_LOW] << 24 | (uint32_t)r[IDE_LBA_HIGH] << 16 |
+		       r[IDE_LBA_MID] << 8 | r[IDE_LBA_LOW];
 		*count = (uint32_t)h[IDE_COUNT] << 8 | r[IDE_COUNT];
 		*count = *count ? *count : 65536;
 		return true;
@@ -122,8 +125,8 @@ static bool address(struct ide *s, struct ide_drive *d, bool ext, uint64_t *lba,
 	}
 	if (r[IDE_LBA_LOW] == 0 || r[IDE_LBA_LOW] > d->sectors || (r[IDE_DEVICE] & DEVICE_HEAD) >= d->heads)
 		return false;
-	*lba = ((uint64_t)(r[IDE_LBA_HIGH] << 8 | r[IDE_LBA_MID]) * d->heads + (r[IDE_DEVICE] & DEVICE_HEAD)) * d->sectors +
-	       r[IDE_LBA_LOW] - 1;
+	*lba = (uint64_t)(r[IDE_LBA_HIGH] << 8 | r[IDE_LBA_MID]) * d->heads + (r[IDE_DEVICE] & DEVICE_HEAD);
+	*lba = *lba * d->sectors + r[IDE_LBA_LOW] - 1;
 	return true;
 }
 
@@ -159,7 +162,8 @@ static bool range(struct ide *s, struct ide_drive *d, bool ext)
 	struct ide_transfer *t = &s->r.t;
 
 	if (!address(s, d, ext, &t->lba, &t->left) || t->lba >= capacity(s, d) || t->left > capacity(s, d) - t->lba) {
-		log_guest("ata", "sectors beyond the end of %s", ide_disk(s, d)->name ? ide_disk(s, d)->name : "the disk");
+		log_guest("ata", "sectors beyond the end of %s",
+			  ide_disk(s, d)->name ? ide_disk(s, d)->name : "the disk");
 		ide_failure(s, d, ERROR_IDNF);
 		return false;
 	}
@@ -167,7 +171,7 @@ static bool range(struct ide *s, struct ide_drive *d, bool ext)
 	return true;
 }
 
-/* --- reading and writing ------------------------------------------------------------------------------------------- */
+/* --- reading and writing ------------------------------------------------------------------------------------------ */
 
 static void next_read(struct ide *s, struct ide_drive *d)
 {
@@ -317,7 +321,7 @@ static void ata_disk_done(struct ide *s, struct ide_drive *d, int error)
 	}
 }
 
-/* --- the other commands -------------------------------------------------------------------------------------------- */
+/* --- the other commands ------------------------------------------------------------------------------------------- */
 
 static void set_features(struct ide *s, struct ide_drive *d)
 {

@@ -3,7 +3,8 @@
  * An ATAPI CD/DVD-ROM drive: the PACKET feature set of ATA/ATAPI-6, and the part of MMC-3 and SPC-2 that a reader of
  * data discs has.  The disc is one session with one mode 1 track of 2048-byte blocks.
  *
- * Data in goes through the channel's buffer in DRQ blocks of at most the byte count limit that the guest set, or by DMA.
+ * Data in goes through the channel's buffer in DRQ blocks of at most the byte count limit that the guest set, or by
+ * DMA.
  * Left out on purpose: audio, raw sectors, sub-channels, writing, DVD structures and keys: refused with sense data.
  */
 #include "hw/ide_drive.h"
@@ -56,7 +57,7 @@ static bool ready(const struct ide *s, const struct ide_drive *d)
 	return ide_disk(s, d)->present && !d->open;
 }
 
-/* --- ends of packet commands --------------------------------------------------------------------------------------- */
+/* --- ends of packet commands -------------------------------------------------------------------------------------- */
 
 static void good(struct ide *s, struct ide_drive *d)
 {
@@ -79,7 +80,7 @@ static void invalid_field(struct ide *s, struct ide_drive *d)
 	check(s, d, SENSE_ILLEGAL_REQUEST, ASC_INVALID_FIELD, 0);
 }
 
-/* --- data to the guest --------------------------------------------------------------------------------------------- */
+/* --- data to the guest -------------------------------------------------------------------------------------------- */
 
 static uint32_t byte_count_limit(const struct ide_drive *d)
 {
@@ -190,7 +191,7 @@ static void atapi_disk_done(struct ide *s, struct ide_drive *d, int error)
 	}
 }
 
-/* --- packet commands: the drive ------------------------------------------------------------------------------------ */
+/* --- packet commands: the drive ----------------------------------------------------------------------------------- */
 
 static void request_sense(struct ide *s, struct ide_drive *d)
 {
@@ -381,7 +382,7 @@ static void mechanism_status(struct ide *s, struct ide_drive *d)
 	reply(s, d, 8, be16(d->cdb + 8));
 }
 
-/* --- packet commands: the disc ------------------------------------------------------------------------------------- */
+/* --- packet commands: the disc ------------------------------------------------------------------------------------ */
 
 static void put_position(uint8_t *b, uint32_t lba, bool msf)
 {
@@ -607,7 +608,7 @@ static void packet(struct ide *s, struct ide_drive *d)
 	}
 }
 
-/* --- ATA commands -------------------------------------------------------------------------------------------------- */
+/* --- ATA commands ------------------------------------------------------------------------------------------------- */
 
 static void identify_packet(struct ide *s, struct ide_drive *d)
 {
@@ -661,13 +662,14 @@ static void set_features(struct ide *s, struct ide_drive *d)
 static void start_packet(struct ide *s, struct ide_drive *d)
 {
 	struct ide_transfer *t = &s->r.t;
+	uint8_t features = d->reg[IDE_FEATURES];
 
-	if ((d->reg[IDE_FEATURES] & FEATURES_OVERLAP) || ((d->reg[IDE_FEATURES] & FEATURES_DMA) && !s->cfg.dma.request)) {
+	if ((features & FEATURES_OVERLAP) || ((features & FEATURES_DMA) && !s->cfg.dma.request)) {
 		ide_failure(s, d, ERROR_ABRT);
 		return;
 	}
 	t->kind = KIND_CDB;
-	t->dma = d->reg[IDE_FEATURES] & FEATURES_DMA;
+	t->dma = features & FEATURES_DMA;
 	t->block = byte_count_limit(d);
 	d->reg[IDE_COUNT] = REASON_CD;
 	ide_data_out(s, d, 0, sizeof(d->cdb));  /* without an interrupt, as word 0 of the identification says */

@@ -30,7 +30,7 @@ struct disk {
 	bool present;                   /* a medium is in the drive */
 	const char *name;               /* "ide0-hd0": id; not owned */
 	const char *serial;             /* NULL: the controller's default */
-	/* The guest opened or closed the tray (may be NULL).  `present` need not change: an open drive is not ready anyway. */
+	/* The guest opened or closed the tray; may be NULL.  `present` need not change: an open drive is not ready. */
 	void (*tray)(struct disk *d, bool open);
 	bool locked;                    /* the controller's: the guest asked to keep the medium in */
 	/* Set by the controller, NULL if it does not care: the host side changed `present` or `size`. */

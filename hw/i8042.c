@@ -21,9 +21,10 @@ enum {
 	MODE_KBD_INT = 0x01, MODE_AUX_INT = 0x02, MODE_SYSTEM = 0x04, MODE_KBD_OFF = 0x10, MODE_AUX_OFF = 0x20,
 	MODE_TRANSLATE = 0x40,
 
-	READ_MODE = 0x20, WRITE_MODE = 0x60, AUX_OFF = 0xa7, AUX_ON = 0xa8, TEST_AUX = 0xa9, SELF_TEST = 0xaa, TEST_KBD = 0xab,
-	KBD_OFF = 0xad, KBD_ON = 0xae, READ_INPUT = 0xc0, READ_OUTPUT = 0xd0, WRITE_OUTPUT = 0xd1, WRITE_KBD_BUFFER = 0xd2,
-	WRITE_AUX_BUFFER = 0xd3, WRITE_AUX = 0xd4, A20_OFF = 0xdd, A20_ON = 0xdf, READ_TEST = 0xe0, PULSE = 0xf0,
+	READ_MODE = 0x20, WRITE_MODE = 0x60, AUX_OFF = 0xa7, AUX_ON = 0xa8, TEST_AUX = 0xa9, SELF_TEST = 0xaa,
+	TEST_KBD = 0xab, KBD_OFF = 0xad, KBD_ON = 0xae, READ_INPUT = 0xc0, READ_OUTPUT = 0xd0, WRITE_OUTPUT = 0xd1,
+	WRITE_KBD_BUFFER = 0xd2, WRITE_AUX_BUFFER = 0xd3, WRITE_AUX = 0xd4, A20_OFF = 0xdd, A20_ON = 0xdf,
+	READ_TEST = 0xe0, PULSE = 0xf0,
 
 	OUTPUT_RESET = 0x01 /* low: reset */, OUTPUT_A20 = 0x02, OUTPUT_KBD_OBF = 0x10, OUTPUT_AUX_OBF = 0x20,
 
@@ -171,7 +172,7 @@ static void set_mode(struct i8042 *s, uint8_t mode)
 	next(s);
 }
 
-/* --- port 64h ------------------------------------------------------------------------------------------------------ */
+/* --- port 64h ----------------------------------------------------------------------------------------------------- */
 
 static void command(struct i8042 *s, uint8_t c)
 {
@@ -228,7 +229,7 @@ static void command(struct i8042 *s, uint8_t c)
 	}
 }
 
-/* --- port 60h ------------------------------------------------------------------------------------------------------ */
+/* --- port 60h ----------------------------------------------------------------------------------------------------- */
 
 static void data(struct i8042 *s, uint8_t byte)
 {
@@ -296,8 +297,8 @@ static uint64_t status_read(void *dev, uint64_t offset, unsigned size)
 
 	(void)offset;
 	(void)size;
-	return (s->r.obf ? STATUS_OBF : 0) | (s->r.obf && s->r.aux ? STATUS_AUX : 0) | (s->r.system ? STATUS_SYSTEM : 0) |
-	       (s->r.last_was_command ? STATUS_COMMAND : 0) | STATUS_UNLOCKED;
+	return (s->r.obf ? STATUS_OBF : 0) | (s->r.obf && s->r.aux ? STATUS_AUX : 0) |
+	       (s->r.system ? STATUS_SYSTEM : 0) | (s->r.last_was_command ? STATUS_COMMAND : 0) | STATUS_UNLOCKED;
 }
 
 static void command_write(void *dev, uint64_t offset, uint64_t value, unsigned size)
@@ -313,7 +314,7 @@ static void command_write(void *dev, uint64_t offset, uint64_t value, unsigned s
 static const struct io_ops data_ops = { .read = data_read, .write = data_write, .max_size = 1 };
 static const struct io_ops command_ops = { .read = status_read, .write = command_write, .max_size = 1 };
 
-/* --- life ---------------------------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------------------------------- */
 
 static void reset(void *owner)
 {

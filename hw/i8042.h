@@ -12,7 +12,7 @@
 struct i8042_config {
 	struct bus *ports;
 	struct irq_line irq_kbd, irq_mouse;     /* 1 and 12 */
-	struct irq_line a20;            /* called when the guest sets it here, and at reset (on); the last writer wins (port 92h is another) */
+	struct irq_line a20;            /* set by the guest, and at reset (on); port 92h may too: the last one wins */
 	struct irq_line reset;          /* pulsed high and low again when the guest asks for a reset of the machine */
 	struct clock *clock;
 	struct state_list *states;

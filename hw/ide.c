@@ -56,7 +56,7 @@ void ide_interrupt(struct ide *s, struct ide_drive *d)
 	update_irq(s);
 }
 
-/* --- ends of commands ---------------------------------------------------------------------------------------------- */
+/* --- ends of commands --------------------------------------------------------------------------------------------- */
 
 void ide_quiet_end(struct ide *s, struct ide_drive *d)
 {
@@ -79,7 +79,7 @@ void ide_failure(struct ide *s, struct ide_drive *d, uint8_t error)
 	ide_interrupt(s, d);
 }
 
-/* --- PIO data ------------------------------------------------------------------------------------------------------ */
+/* --- PIO data ----------------------------------------------------------------------------------------------------- */
 
 static void data_block(struct ide *s, struct ide_drive *d, enum ide_phase phase, uint32_t pos, uint32_t len)
 {
@@ -136,7 +136,7 @@ static void write_data(struct ide *s, uint32_t value, unsigned size)
 	}
 }
 
-/* --- disk requests ------------------------------------------------------------------------------------------------- */
+/* --- disk requests ------------------------------------------------------------------------------------------------ */
 
 static void end_reset(struct ide *s);
 
@@ -177,7 +177,7 @@ void ide_disk_buffer(struct ide *s, struct ide_drive *d, enum disk_op op, uint64
 	submit(s, d, op, offset, len, len ? 1 : 0);
 }
 
-/* --- DMA commands -------------------------------------------------------------------------------------------------- */
+/* --- DMA commands ------------------------------------------------------------------------------------------------- */
 
 void ide_dma_wait(struct ide *s, struct ide_drive *d)
 {
@@ -247,7 +247,7 @@ bool ide_dma_chunk_done(struct ide *s, struct ide_drive *d, bool to_memory, int 
 	return true;
 }
 
-/* --- resets -------------------------------------------------------------------------------------------------------- */
+/* --- resets ------------------------------------------------------------------------------------------------------- */
 
 void ide_signature(struct ide *s, struct ide_drive *d)
 {
@@ -319,7 +319,7 @@ static void write_control(struct ide *s, uint8_t value)
 	update_irq(s);
 }
 
-/* --- registers ----------------------------------------------------------------------------------------------------- */
+/* --- registers ---------------------------------------------------------------------------------------------------- */
 
 static uint8_t read_status(struct ide *s, bool acknowledge)
 {
@@ -449,7 +449,7 @@ static void control_write(void *dev, uint64_t offset, uint64_t value, unsigned s
 const struct io_ops ide_command_ops = { .read = command_read, .write = command_write, .max_size = 4 };
 const struct io_ops ide_control_ops = { .read = control_read, .write = control_write, .max_size = 1 };
 
-/* --- life ---------------------------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------------------------------- */
 
 static void reset(void *owner)
 {

@@ -19,8 +19,9 @@ struct ide_dma {
 	/* The drive is ready to move data: call ide_dma_go, now or as soon as the guest starts the engine. */
 	void (*request)(void *owner);
 	/*
-	 * Host memory for up to len bytes (a multiple of 512), put into iov and consumed from the guest's list.  Returns
-	 * the bytes found, a multiple of 512; 0: the next sector is not all in memory that can be mapped: use copy.
+	 * Host memory for up to len bytes (a multiple of 512), put into iov and consumed from the guest's list.
+	 * Returns the bytes found, a multiple of 512; 0: the next sector is not all in memory that can be mapped: use
+	 * copy.
 	 */
 	size_t (*map)(void *owner, size_t len, struct iovec *iov, size_t max, size_t *count);
 	/* What map returned is no longer used; `stored`: the drive wrote there. */

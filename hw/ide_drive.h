@@ -133,7 +133,7 @@ void ide_dma_wait(struct ide *s, struct ide_drive *d);
  * ide_dma_chunk_done tells what came of it.
  */
 void ide_dma_chunk(struct ide *s, struct ide_drive *d, bool to_memory);
-/* true: the chunk has moved, t.lba and t.left are advanced.  false: the engine has stopped, the drive waits for it again. */
+/* true: the chunk has moved, t.lba and t.left are advanced.  false: the engine has stopped, the drive waits for it. */
 bool ide_dma_chunk_done(struct ide *s, struct ide_drive *d, bool to_memory, int error);
 
 /* Put the reset signature into the registers. */

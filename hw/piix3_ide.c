@@ -68,7 +68,7 @@ static bool running(struct channel *c)
 	return (master_of(c)->bmis & BMIS_ACTIVE) && pci_master(c->adapter->pci);
 }
 
-/* --- the walk over the descriptors --------------------------------------------------------------------------------- */
+/* --- the walk over the descriptors -------------------------------------------------------------------------------- */
 
 /* Makes sure that something is left of the current region; false: the table is at its end, or cannot be read. */
 static bool fetch(struct channel *c)
@@ -207,7 +207,7 @@ static void interrupt(void *owner, bool level)
 		master_of(c)->bmis |= BMIS_INTERRUPT;
 }
 
-/* --- registers ----------------------------------------------------------------------------------------------------- */
+/* --- registers ---------------------------------------------------------------------------------------------------- */
 
 static void write_bmic(struct channel *c, uint8_t value)
 {
@@ -276,7 +276,7 @@ static void config_written(void *owner, unsigned offset, unsigned size)
 			request(&s->channel[i]);
 }
 
-/* --- life ---------------------------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------------------------------- */
 
 static void reset(void *owner)
 {
@@ -297,8 +297,8 @@ struct piix3_ide *piix3_ide_new(const struct piix3_ide_config *config, struct er
 	assert(s);
 	s->cfg = *config;
 	s->pci = pci_add(s->cfg.pci, &(struct pci_config){
-		.name = "piix3-ide", .vendor = 0x8086, .device = 0x7010, .class_code = 1, .subclass = 1, .prog_if = 0x80,
-		.devfn = s->cfg.devfn, .owner = s, .config_written = config_written }, err);
+		.name = "piix3-ide", .vendor = 0x8086, .device = 0x7010, .class_code = 1, .subclass = 1,
+		.prog_if = 0x80, .devfn = s->cfg.devfn, .owner = s, .config_written = config_written }, err);
 	if (!s->pci) {
 		free(s);
 		return NULL;

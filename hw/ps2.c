@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PS/2 keyboard and mouse (IBM PS/2 Hardware Interface Technical Reference, "Keyboard and Auxiliary Device"; Microsoft's
- * IntelliMouse and Explorer extensions).
+ * PS/2 keyboard and mouse (IBM PS/2 Hardware Interface Technical Reference, "Keyboard and Auxiliary Device";
+ * Microsoft's IntelliMouse and Explorer extensions).
  *
  * Answers to commands wait in a queue of their own, ahead of key and motion bytes, as a device that is spoken to stops
  * scanning until it has answered.
@@ -15,12 +15,13 @@
 #include "base/log.h"
 
 enum {
-	ACK = 0xfa, RESEND = 0xfe, SELF_TEST_PASSED = 0xaa, ECHO = 0xee, RELEASED = 0xf0, EXTENDED = 0xe0, EXTENDED_1 = 0xe1,
+	ACK = 0xfa, RESEND = 0xfe, SELF_TEST_PASSED = 0xaa, ECHO = 0xee, RELEASED = 0xf0, EXTENDED = 0xe0,
+	EXTENDED_1 = 0xe1,
 
 	KBD_LEDS = 0xed, KBD_ECHO = 0xee, KBD_SET = 0xf0, KBD_IDENTIFY = 0xf2, KBD_TYPEMATIC = 0xf3, KBD_ENABLE = 0xf4,
-	KBD_DISABLE = 0xf5, KBD_DEFAULTS = 0xf6, KBD_ALL_TYPEMATIC = 0xf7, KBD_ALL_MAKE_BREAK = 0xf8, KBD_ALL_MAKE = 0xf9,
-	KBD_ALL = 0xfa, KBD_KEY_TYPEMATIC = 0xfb, KBD_KEY_MAKE_BREAK = 0xfc, KBD_KEY_MAKE = 0xfd, KBD_RESEND = 0xfe,
-	KBD_RESET = 0xff,
+	KBD_DISABLE = 0xf5, KBD_DEFAULTS = 0xf6, KBD_ALL_TYPEMATIC = 0xf7, KBD_ALL_MAKE_BREAK = 0xf8,
+	KBD_ALL_MAKE = 0xf9, KBD_ALL = 0xfa, KBD_KEY_TYPEMATIC = 0xfb, KBD_KEY_MAKE_BREAK = 0xfc, KBD_KEY_MAKE = 0xfd,
+	KBD_RESEND = 0xfe, KBD_RESET = 0xff,
 
 	MOUSE_SCALE_1 = 0xe6, MOUSE_SCALE_2 = 0xe7, MOUSE_RESOLUTION = 0xe8, MOUSE_STATUS = 0xe9, MOUSE_STREAM = 0xea,
 	MOUSE_READ = 0xeb, MOUSE_WRAP_END = 0xec, MOUSE_WRAP = 0xee, MOUSE_REMOTE = 0xf0, MOUSE_IDENTIFY = 0xf2,
@@ -78,7 +79,7 @@ static void clamp_fifo(struct fifo *f)
 	f->event_count = MIN(f->event_count, (uint8_t)EVENTS);
 }
 
-/* --- keyboard ------------------------------------------------------------------------------------------------------ */
+/* --- keyboard ----------------------------------------------------------------------------------------------------- */
 
 struct ps2_kbd {
 	struct ps2_config cfg;
@@ -297,7 +298,8 @@ static void kbd_command(struct ps2_kbd *k, uint8_t command)
 	case KBD_RESEND:
 		put_reply(f, f->last);
 		return;
-	case KBD_LEDS: case KBD_SET: case KBD_TYPEMATIC: case KBD_KEY_TYPEMATIC: case KBD_KEY_MAKE_BREAK: case KBD_KEY_MAKE:
+	case KBD_LEDS: case KBD_SET: case KBD_TYPEMATIC:
+	case KBD_KEY_TYPEMATIC: case KBD_KEY_MAKE_BREAK: case KBD_KEY_MAKE:
 		k->r.command = command;
 		break;
 	case KBD_IDENTIFY:
@@ -401,7 +403,7 @@ void ps2_kbd_free(struct ps2_kbd *k)
 	free(k);
 }
 
-/* --- mouse --------------------------------------------------------------------------------------------------------- */
+/* --- mouse -------------------------------------------------------------------------------------------------------- */
 
 enum { ID_PLAIN = 0, ID_WHEEL = 3, ID_EXPLORER = 4, DELTA_MAX = 255, BACKLOG_MAX = 1 << 20 };
 
@@ -498,8 +500,8 @@ static void mouse_status(struct ps2_mouse *m)
 {
 	uint8_t b = m->r.buttons;
 
-	put_reply(&m->r.fifo, (uint8_t)((m->r.remote ? 0x40 : 0) | (m->r.reporting ? 0x20 : 0) | (m->r.scale_2 ? 0x10 : 0) |
-					(b & PS2_LEFT ? 4 : 0) | (b & PS2_MIDDLE ? 2 : 0) | (b & PS2_RIGHT ? 1 : 0)));
+	put_reply(&m->r.fifo, (m->r.remote ? 0x40 : 0) | (m->r.reporting ? 0x20 : 0) | (m->r.scale_2 ? 0x10 : 0) |
+			      (b & PS2_LEFT ? 4 : 0) | (b & PS2_MIDDLE ? 2 : 0) | (b & PS2_RIGHT ? 1 : 0));
 	put_reply(&m->r.fifo, m->r.resolution);
 	put_reply(&m->r.fifo, m->r.rate);
 }
@@ -512,8 +514,9 @@ static void mouse_command(struct ps2_mouse *m, uint8_t command)
 	case MOUSE_RESEND:
 		put_reply(f, f->last);
 		return;
-	case MOUSE_SCALE_1: case MOUSE_SCALE_2: case MOUSE_RESOLUTION: case MOUSE_STATUS: case MOUSE_STREAM: case MOUSE_READ:
-	case MOUSE_WRAP_END: case MOUSE_WRAP: case MOUSE_REMOTE: case MOUSE_IDENTIFY: case MOUSE_RATE: case MOUSE_ENABLE:
+	case MOUSE_SCALE_1: case MOUSE_SCALE_2: case MOUSE_RESOLUTION: case MOUSE_STATUS: case MOUSE_STREAM:
+	case MOUSE_READ: case MOUSE_WRAP_END: case MOUSE_WRAP: case MOUSE_REMOTE: case MOUSE_IDENTIFY:
+	case MOUSE_RATE: case MOUSE_ENABLE:
 	case MOUSE_DISABLE: case MOUSE_DEFAULTS: case MOUSE_RESET:
 		break;
 	default:
@@ -647,8 +650,8 @@ struct ps2_mouse *ps2_mouse_new(const struct ps2_config *config)
 	m->cfg = *config;
 	mouse_reset(m);
 	state_add(m->cfg.states, &(struct state_section){
-		.name = "ps2-mouse", .version = 1, .data = &m->r, .size = sizeof(m->r), .owner = m, .reset = mouse_reset,
-		.loaded = mouse_loaded });
+		.name = "ps2-mouse", .version = 1, .data = &m->r, .size = sizeof(m->r), .owner = m,
+		.reset = mouse_reset, .loaded = mouse_loaded });
 	return m;
 }
 

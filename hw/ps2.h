@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A PS/2 keyboard (sets 1 to 3) and a PS/2 mouse (IntelliMouse and Explorer): the device ends of the two serial lines. */
+/* A PS/2 keyboard (sets 1 to 3) and a PS/2 mouse (IntelliMouse and Explorer): the device ends of two serial lines. */
 #ifndef HW_PS2_H
 #define HW_PS2_H
 

@@ -131,7 +131,7 @@ static void arm(struct timer *t, uint64_t *at, uint64_t deadline)
 	timer_set(t, deadline);
 }
 
-/* --- received bytes ------------------------------------------------------------------------------------------------ */
+/* --- received bytes ----------------------------------------------------------------------------------------------- */
 
 static void start_timeout(struct uart16550 *s)
 {
@@ -244,7 +244,7 @@ static void received_break(void *owner)
 	update_irq(s);
 }
 
-/* --- sent bytes ---------------------------------------------------------------------------------------------------- */
+/* --- sent bytes --------------------------------------------------------------------------------------------------- */
 
 static void sent(struct uart16550 *s)
 {
@@ -317,7 +317,7 @@ static void write_thr(struct uart16550 *s, uint8_t byte)
 	update_irq(s);
 }
 
-/* --- modem lines --------------------------------------------------------------------------------------------------- */
+/* --- modem lines -------------------------------------------------------------------------------------------------- */
 
 static void update_modem(struct uart16550 *s)
 {
@@ -334,7 +334,7 @@ static void update_modem(struct uart16550 *s)
 		    (change & ~now & MSR_RI ? MSR_TERI : 0) | (change & MSR_DCD ? MSR_DDCD : 0);
 }
 
-/* --- registers ----------------------------------------------------------------------------------------------------- */
+/* --- registers ---------------------------------------------------------------------------------------------------- */
 
 static uint64_t uart_read(void *dev, uint64_t offset, unsigned size)
 {

@@ -28,7 +28,7 @@ enum {
 	PAGE = 4096,
 };
 
-/* --- the window at A0000 ------------------------------------------------------------------------------------------- */
+/* --- the window at A0000 ------------------------------------------------------------------------------------------ */
 
 static void copy_text(struct vga *s, bool in)
 {
@@ -122,7 +122,7 @@ static void remap(struct vga *s)
 		bus_map_ram(s->cfg.memory, base, size, (void *)(uintptr_t)host, BUS_RAM, "vga-memory");
 }
 
-/* --- the graphics controller's memory paths ------------------------------------------------------------------------ */
+/* --- the graphics controller's memory paths ----------------------------------------------------------------------- */
 
 /* The processor's offset in the window as an offset in the planes, and the planes that it reaches. */
 static bool translate(const struct vga *s, uint32_t address, uint32_t *offset, uint8_t *planes, uint8_t *read_plane)
@@ -237,7 +237,7 @@ static void window_write(void *dev, uint64_t offset, uint64_t value, unsigned si
 
 static const struct io_ops window_ops = { .read = window_read, .write = window_write, .max_size = 8 };
 
-/* --- the legacy registers ------------------------------------------------------------------------------------------ */
+/* --- the legacy registers ----------------------------------------------------------------------------------------- */
 
 /* 60 frames a second of 525 lines: where the beam is. */
 static uint8_t beam_status(const struct vga *s)
@@ -425,7 +425,7 @@ static void ports_write(void *dev, uint64_t offset, uint64_t value, unsigned siz
 
 static const struct io_ops ports_ops = { .read = ports_read, .write = ports_write, .max_size = 1 };
 
-/* --- dispi --------------------------------------------------------------------------------------------------------- */
+/* --- dispi -------------------------------------------------------------------------------------------------------- */
 
 static uint16_t read_dispi(const struct vga *s, unsigned i)
 {
@@ -526,7 +526,7 @@ static void dispi_write(void *dev, uint64_t offset, uint64_t value, unsigned siz
 
 static const struct io_ops dispi_ops = { .read = dispi_read, .write = dispi_write, .min_size = 1, .max_size = 2 };
 
-/* --- BAR 2 --------------------------------------------------------------------------------------------------------- */
+/* --- BAR 2 -------------------------------------------------------------------------------------------------------- */
 
 static uint64_t mmio_read(void *dev, uint64_t offset, unsigned size)
 {
@@ -569,7 +569,7 @@ static void mmio_write(void *dev, uint64_t offset, uint64_t value, unsigned size
 
 static const struct io_ops mmio_ops = { .read = mmio_read, .write = mmio_write, .min_size = 1, .max_size = 2 };
 
-/* --- life ---------------------------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------------------------------- */
 
 /* VESA E-EDID 1.4: one monitor that prefers 1280x800 and takes the usual smaller modes. */
 static void make_edid(uint8_t *e)
@@ -579,7 +579,7 @@ static void make_edid(uint8_t *e)
 		0xbc, 0x1b, 0x00, 0xa0, 0x50, 0x20, 0x17, 0x30, 0x30, 0x20, 0x36, 0x00, 0x40, 0xf0, 0x00, 0, 0, 0x1a,
 	};
 	static const uint8_t range[] = { 0, 0, 0, 0xfd, 0, 50, 125, 30, 160, 45, 0, 10, ' ', ' ', ' ', ' ', ' ', ' ' };
-	static const uint8_t name[] = { 0, 0, 0, 0xfc, 0, 't', 'e', 'n', 'b', 'o', 'x', '\n', ' ', ' ', ' ', ' ', ' ', ' ' };
+	static const uint8_t name[] = "\0\0\0\xfc\0tenbox\n      ";
 	static const uint8_t chroma[] = { 0xee, 0x91, 0xa3, 0x54, 0x4c, 0x99, 0x26, 0x0f, 0x50, 0x54 };     /* sRGB */
 	uint8_t sum = 0;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Text mode 3 without a BIOS, for a boot that runs none: 80 by 25 cells of 9 by 16 dots (IBM VGA technical reference, mode 3+).
- * The registers are set through the ports, as a BIOS does.  The font is the one in the VGA BIOS image, found by the shape
- * of its A; without it characters are there, but draw as nothing.
+ * Text mode 3 without a BIOS, for a boot that runs none: 80 by 25 cells of 9 by 16 dots (IBM VGA technical reference,
+ * mode 3+). The registers are set through the ports, as a BIOS does.  The font is the one in the VGA BIOS image, found
+ * by the shape of its A; without it characters are there, but draw as nothing.
  */
 #include "base/bytes.h"
 #include "hw/vga_regs.h"
@@ -11,7 +11,9 @@ enum { GLYPH = 16, GLYPHS = 256, FONT = GLYPH * GLYPHS, SOLID = 0xdb };
 
 static const uint8_t *find_font(const uint8_t *rom, size_t len)
 {
-	static const uint8_t letter_a[GLYPH] = { 0, 0, 0x10, 0x38, 0x6c, 0xc6, 0xc6, 0xfe, 0xc6, 0xc6, 0xc6, 0xc6, 0, 0, 0, 0 };
+	static const uint8_t letter_a[GLYPH] = {
+		0, 0, 0x10, 0x38, 0x6c, 0xc6, 0xc6, 0xfe, 0xc6, 0xc6, 0xc6, 0xc6, 0, 0, 0, 0,
+	};
 
 	for (size_t at = 0; at + FONT <= len; at++) {
 		const uint8_t *font = rom + at;
@@ -53,8 +55,8 @@ void vga_text_mode(struct vga *s, const void *rom, size_t len)
 {
 	static const uint8_t sr[SR_COUNT] = { 3, 0, 3, 0, 2 }, gr[GR_COUNT] = { 0, 0, 0, 0, 0, 0x10, 0x0e, 0x0f, 0xff };
 	static const uint8_t cr[CR_COUNT] = {
-		0x5f, 0x4f, 0x50, 0x82, 0x55, 0x81, 0xbf, 0x1f, 0x00, 0x4f, 0x0d, 0x0e, 0x00, 0x00, 0x00, 0x00, 0x9c, 0x0e,
-		0x8f, 0x28, 0x1f, 0x96, 0xb9, 0xa3, 0xff,
+		0x5f, 0x4f, 0x50, 0x82, 0x55, 0x81, 0xbf, 0x1f, 0x00, 0x4f, 0x0d, 0x0e, 0x00, 0x00, 0x00, 0x00, 0x9c,
+		0x0e, 0x8f, 0x28, 0x1f, 0x96, 0xb9, 0xa3, 0xff,
 	};
 	static const uint8_t ar[AR_COUNT] = {
 		0, 1, 2, 3, 4, 5, 0x14, 7, 0x38, 0x39, 0x3a, 0x3b, 0x3c, 0x3d, 0x3e, 0x3f, 0x0c, 0x00, 0x0f, 0x08, 0x00,

@@ -36,7 +36,8 @@ void fake_disk_init(struct fake_disk *f, uint64_t size)
 	assert(f->data);
 	for (uint64_t i = 0; i < size; i++)
 		f->data[i] = fake_disk_byte(i);
-	f->disk = (struct disk){ .submit = fake_submit, .size = size, .present = true, .name = "fake", .tray = fake_tray };
+	f->disk = (struct disk){
+		.submit = fake_submit, .size = size, .present = true, .name = "fake", .tray = fake_tray };
 	f->last = &f->first;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A PIIX3 IDE function with a disk (primary master) and a CD (secondary master), driven as a driver would; included once per test program. */
+/* A PIIX3 IDE function with a disk (primary master) and a CD (secondary master), driven as a driver would. */
 #ifndef TESTS_UNIT_HW_IDE_BENCH_H
 #define TESTS_UNIT_HW_IDE_BENCH_H
 

@@ -12,12 +12,12 @@
 static void names_of_qemu_are_known(void **state)
 {
 	static const char *const names[] = {
-		"shift", "shift_r", "alt", "alt_r", "ctrl", "ctrl_r", "menu", "esc", "1", "0", "minus", "equal", "backspace",
-		"tab", "q", "m", "bracket_left", "bracket_right", "ret", "semicolon", "apostrophe", "grave_accent", "backslash",
-		"comma", "dot", "slash", "asterisk", "spc", "caps_lock", "f1", "f12", "num_lock", "scroll_lock", "kp_divide",
-		"kp_multiply", "kp_subtract", "kp_add", "kp_enter", "kp_decimal", "sysrq", "kp_0", "kp_9", "less", "print",
-		"home", "pgup", "pgdn", "end", "left", "up", "down", "right", "insert", "delete", "pause", "meta_l", "meta_r",
-		"compose",
+		"shift", "shift_r", "alt", "alt_r", "ctrl", "ctrl_r", "menu", "esc", "1", "0", "minus", "equal",
+		"backspace", "tab", "q", "m", "bracket_left", "bracket_right", "ret", "semicolon", "apostrophe",
+		"grave_accent", "backslash", "comma", "dot", "slash", "asterisk", "spc", "caps_lock", "f1", "f12",
+		"num_lock", "scroll_lock", "kp_divide", "kp_multiply", "kp_subtract", "kp_add", "kp_enter",
+		"kp_decimal", "sysrq", "kp_0", "kp_9", "less", "print", "home", "pgup", "pgdn", "end", "left", "up",
+		"down", "right", "insert", "delete", "pause", "meta_l", "meta_r", "compose",
 	};
 
 	(void)state;

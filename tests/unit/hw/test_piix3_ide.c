@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The bus master and what the channels look like through it; the drives' commands are in test_ata.c and test_atapi.c. */
+/* The bus master and what the channels look like through it; the drives' commands: test_ata.c, test_atapi.c. */
 #include "tests/unit/hw/ide_bench.h"
 
 static void the_function_is_a_piix3s(void **state)
@@ -263,7 +263,9 @@ static void random_stores_keep_it_alive(void **state)
 {
 	struct bench *b = *state;
 	uint32_t x = 4711;
-	static const uint8_t likely[] = { 0x20, 0x30, 0xc8, 0xca, 0xa0, 0x25, 0x35, 0xc4, 0xc5, 0xc6, 0x90, 0x08, 0xec, 0xa1 };
+	static const uint8_t likely[] = {
+		0x20, 0x30, 0xc8, 0xca, 0xa0, 0x25, 0x35, 0xc4, 0xc5, 0xc6, 0x90, 0x08, 0xec, 0xa1,
+	};
 
 	for (unsigned i = 0; i < 64; i++)
 		prd(b, i, 0x20000 + i * 0x1000, i * 77 & 0xffff, i % 8 == 7);

@@ -246,7 +246,8 @@ static void the_mouse_tells_motion_and_buttons(void **state)
 static void wheel_and_side_buttons_come_after_the_knock(void **state)
 {
 	struct bench *b = *state;
-	static const uint8_t knock[] = { 0xf3, 200, 0xf3, 100, 0xf3, 80 }, knock2[] = { 0xf3, 200, 0xf3, 200, 0xf3, 80 };
+	static const uint8_t knock[] = { 0xf3, 200, 0xf3, 100, 0xf3, 80 };
+	static const uint8_t knock2[] = { 0xf3, 200, 0xf3, 200, 0xf3, 80 };
 
 	for (size_t i = 0; i < sizeof(knock); i++)
 		mouse(b, knock[i]);
@@ -339,7 +340,8 @@ static void random_commands_keep_both_alive(void **state)
 			ps2_kbd_key(b->kbd, x >> 16 & 0x7f, x & 0x100);
 			break;
 		case 5:
-			ps2_mouse_move(b->mouse, (int)(x >> 8 & 0xff) - 128, (int)(x >> 16 & 0xff) - 128, (int)(x & 7) - 4);
+			ps2_mouse_move(b->mouse, (int)(x >> 8 & 0xff) - 128, (int)(x >> 16 & 0xff) - 128,
+				       (int)(x & 7) - 4);
 			ps2_mouse_buttons(b->mouse, x >> 12);
 			break;
 		default:

@@ -16,7 +16,9 @@ static void take_line(void *to, const char *line)
 /* An image with a font somewhere: A and the solid block are what it is known by. */
 static void make_rom(uint8_t *rom, size_t len, size_t at)
 {
-	static const uint8_t letter_a[16] = { 0, 0, 0x10, 0x38, 0x6c, 0xc6, 0xc6, 0xfe, 0xc6, 0xc6, 0xc6, 0xc6, 0, 0, 0, 0 };
+	static const uint8_t letter_a[16] = {
+		0, 0, 0x10, 0x38, 0x6c, 0xc6, 0xc6, 0xfe, 0xc6, 0xc6, 0xc6, 0xc6, 0, 0, 0, 0,
+	};
 
 	memset(rom, 0, len);
 	memcpy(rom + at + 'A' * 16, letter_a, 16);
