@@ -176,6 +176,45 @@ asm(".text\n"
 	"\tadd $8, %rsp\n"
 	"\tmovzbl %ah, %eax\n"
 	"\tret\n");
+/*
+ * rdi: struct host_x87_light, rsi: operand, rdx: code, rcx: ST(i) or NULL, r8: ST(0), r9d: how.  The host's exception flags
+ * are cleared only if one of them is not the guest's too: what is set afterwards, is the guest's.
+ */
+asm(".text\n"
+	".balign 16\n"
+	".type host_x87_run_light, @function\n"
+	"host_x87_run_light:\n"
+	"\tfnstsw %ax\n"
+	"\tmovzwl 26(%rdi), %r10d\n"
+	"\tnot %r10d\n"
+	"\tand %eax, %r10d\n"
+	"\ttest $0x3f, %r10d\n"
+	"\tje 1f\n"
+	"\tfnclex\n"
+	"1:\tfldcw 24(%rdi)\n"
+	"\ttest %rcx, %rcx\n"
+	"\tje 2f\n"
+	"\tfldt (%rcx)\n"
+	"2:\ttest $1, %r9d\n"
+	"\tje 3f\n"
+	"\tfldt (%r8)\n"
+	"3:\tcall *%rdx\n"
+	"\tlahf\n"
+	"\tmov %ah, 28(%rdi)\n"
+	"\tfnstsw %ax\n"
+	"\tmov %ax, 26(%rdi)\n"
+	"\ttest $2, %r9d\n"
+	"\tje 4f\n"
+	"\tfstpt (%r8)\n"
+	"4:\ttest %rcx, %rcx\n"
+	"\tje 5f\n"
+	"\tfstpt (%rcx)\n"
+	"5:\tcmpw $0x37f, 24(%rdi)\n"
+	"\tje 6f\n"
+	"\tfldcw host_x87_default(%rip)\n"
+	"6:\tret\n"
+	"host_x87_default:\n"
+	"\t.word 0x37f\n");
 extern const uint8_t host_x87_code[8][64][4] __attribute__((visibility("hidden")));
 extern const uint8_t host_x87_mem[8][8][4] __attribute__((visibility("hidden")));
 uint8_t host_x87_run(void *area, void *mem, const void *code, uint32_t flags) __attribute__((visibility("hidden")));
@@ -185,4 +224,16 @@ uint8_t host_x87(void *area, void *mem, uint8_t opcode, uint8_t modrm, uint8_t f
 	const void *code = modrm >= 0xc0 ? host_x87_code[opcode & 7][modrm & 63] : host_x87_mem[opcode & 7][modrm >> 3 & 7];
 
 	return host_x87_run(area, mem, code, flags);
+}
+
+void host_x87_run_light(struct host_x87_light *l, void *mem, const void *code, uint8_t *sti, uint8_t *st0, unsigned how)
+	__attribute__((visibility("hidden")));
+_Static_assert(offsetof(struct host_x87_light, fcw) == 24 && offsetof(struct host_x87_light, fsw) == 26 &&
+	       offsetof(struct host_x87_light, flags) == 28, "offsets in host_x87_run_light");
+
+void host_x87_light(struct host_x87_light *l, uint8_t opcode, uint8_t modrm)
+{
+	const void *code = modrm >= 0xc0 ? host_x87_code[opcode & 7][modrm & 63] : host_x87_mem[opcode & 7][modrm >> 3 & 7];
+
+	host_x87_run_light(l, l->mem, code, l->sti, l->st0, l->how);
 }
