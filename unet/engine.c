@@ -14,7 +14,7 @@
  *  2. assertion in the out-of-order queue               TCP_QUEUE_OOSEQ 0
  *  3. assertion "mss_local is too small", by an MSS     options only on SYN; snd_wnd_max set high when a connection
  *     option on a later segment or a shrinking window   opens; pcb->mss only ever raised
- *  4. assertion "persist ticking ..." after a late ACK  fence_persist() before each tick
+ *  4. assertion "persist ticking ..." after a late ACK  before_tick()
  *  5. use after free when recv aborts                   callbacks never abort and never refuse data: tcp_work does
  *  6. refused data lost in TIME_WAIT                    same
  */
@@ -29,6 +29,8 @@
 #include "lwip/tcp.h"
 #include "unet/engine.h"
 #include "unet/hooks.h"
+
+enum { RTO_MIN = 1000 / (2 * TCP_TMR_INTERVAL) };      /* in lwIP's slow ticks */
 
 static struct unet *users;              /* the first one's clock drives the timers */
 static struct unet *current;            /* on whose behalf lwIP is being called */
@@ -210,12 +212,18 @@ struct tcp_pcb *engine_connect(struct unet *u, const struct addr *src, uint16_t 
 
 /* --- timers ---------------------------------------------------------------------------------------------------- */
 
-/* Fault 4: the persist timer must not tick without something unsent, or with something in flight. */
-static void fence_persist(void)
+/*
+ * Fault 4: the persist timer must not tick without something unsent, or with something in flight.
+ * And a guest whose CPU is an interpreter answers late now and then, but the wire loses nothing: a second, as RFC 6298 has it.
+ */
+static void before_tick(void)
 {
-	for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
+	for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next) {
 		if (p->persist_backoff && (!p->unsent || p->unacked))
 			p->persist_backoff = 0;
+		if (p->rto < RTO_MIN)
+			p->rto = RTO_MIN;
+	}
 }
 
 static void tick(void *owner)
@@ -228,7 +236,7 @@ static void tick(void *owner)
 		unet_enter(u);
 	/* after a pause the missed ticks are dropped: they would be a storm of retransmissions */
 	for (uint64_t i = 0; i < MAX(1, MIN(steps, 4)); i++) {
-		fence_persist();
+		before_tick();
 		tcp_tmr();
 	}
 	for (struct unet *u = users; u; u = u->next_engine_user)

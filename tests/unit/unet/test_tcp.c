@@ -468,6 +468,25 @@ static void stalled_downloads_do_not_starve_the_next_one(void **state)
 	free(data);
 }
 
+static void a_guest_that_answers_late_gets_nothing_twice(void **state)
+{
+	struct bench *b = *state;
+	uint8_t *data = pattern(100000);
+	size_t segments = 0;
+
+	open_connection(b);
+	b->t.no_ack = true;
+	for (int i = 0; i < 20; i++) {
+		fake_peer_sends(&b->net.sockets, b->fd, data, 4380);
+		fake_net_run(&b->net, i % 4 == 3 ? MS(900) : MS(1));
+		segments += guest_tcp_run(&b->t);
+		guest_tcp_send(&b->t, TCP_ACK_, NULL, 0);
+	}
+	assert_int_equal(b->t.got_len, 20 * 4380);
+	assert_int_equal(segments, 20 * 3);
+	free(data);
+}
+
 static void a_lost_segment_is_sent_again(void **state)
 {
 	struct bench *b = *state;
@@ -764,6 +783,7 @@ int main(void)
 		TEST(a_full_card_makes_the_data_wait),
 		TEST(many_downloads_at_once_do_not_stall_on_the_queue),
 		TEST(stalled_downloads_do_not_starve_the_next_one),
+		TEST(a_guest_that_answers_late_gets_nothing_twice),
 		TEST(a_lost_segment_is_sent_again),
 		TEST(guest_close_then_host_close),
 		TEST(host_close_then_guest_close),
