@@ -21,7 +21,7 @@
 
 enum {
 	ARENA_BYTES = 32 << 20,
-	HASH_BITS = 15, PAGE_HASH_BITS = 10,
+	HASH_BITS = 17, PAGE_HASH_BITS = 10,
 	PAGES = 16384,                  /* pages of RAM with code of one processor */
 };
 

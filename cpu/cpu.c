@@ -28,6 +28,8 @@ static uint32_t mode_key(const struct cpu *c)
 
 	if (long_mode(c) && s[SEG_CS].attr & SEG_L)
 		return key | KEY_64 | KEY_STACK32 | KEY_FLAT | KEY_FS | KEY_GS;
+	if (real_or_v86(c))
+		key |= KEY_REAL;
 	if (s[SEG_CS].attr & SEG_DB)
 		key |= KEY_32;
 	if (s[SEG_SS].attr & SEG_DB)

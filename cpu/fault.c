@@ -21,6 +21,7 @@ void cpu_leave_block(struct cpu *c, unsigned done)
 _Noreturn void fault(struct cpu *c, unsigned vector, uint32_t code)
 {
 	cpu_leave_block(c, 0);
+	lock_prefix_end(c);
 	c->fault_vector = (uint8_t)vector;
 	c->fault_code = code;
 	longjmp(c->on_fault, 1);

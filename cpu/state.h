@@ -78,7 +78,8 @@ enum {
 	KEY_FLAT = 1 << 3,              /* CS, SS, DS, ES need neither base nor check (always so in 64-bit mode) */
 	KEY_USER = 1 << 4,              /* CPL 3 */
 	KEY_FS = 1 << 5, KEY_GS = 1 << 6, /* these too need only their base added */
-	KEY_BITS = 7,
+	KEY_REAL = 1 << 7,              /* real or virtual-8086 mode: some instructions are not there */
+	KEY_BITS = 8,
 };
 
 /*
@@ -208,6 +209,7 @@ struct cpu {
 	struct block *block;            /* running */
 	const struct uop *cur;          /* running generic instruction; NULL outside a block */
 	bool kicked;
+	bool holds_lock;                /* cpus.lock_prefix */
 	bool watch;                     /* data breakpoints are on */
 	bool step;                      /* one instruction at a time: TF, instruction breakpoints, a shadow */
 	bool leave;                     /* leave the block after this instruction: mode or code changed */

@@ -177,13 +177,12 @@ static void op_cmpxchg16b(struct cpu *c, const struct insn *i)
 		c->s.gpr[RDX] = (uint64_t)(expected >> 64);
 	} else {
 		probe_write(c, linear, 16);
-		while (atomic_flag_test_and_set(&c->all->lock_prefix))
-			__builtin_ia32_pause();
+		lock_prefix_begin(c);
 		old = ld64(c, linear) | (unsigned __int128)ld64(c, linear + 8) << 64;
 		same = old == expected;
 		st64(c, linear, (uint64_t)(same ? new : old));
 		st64(c, linear + 8, (uint64_t)((same ? new : old) >> 64));
-		atomic_flag_clear(&c->all->lock_prefix);
+		lock_prefix_end(c);
 		if (!same) {
 			c->s.gpr[RAX] = (uint64_t)old;
 			c->s.gpr[RDX] = (uint64_t)(old >> 64);

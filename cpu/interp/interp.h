@@ -115,8 +115,11 @@ struct rmw {
 	uint8_t *host;                  /* memory that can be reached directly */
 	uint64_t linear, old;
 	uint8_t size;
-	bool memory, lock, global;      /* global: cpus.lock_prefix is held */
+	bool memory, lock;
 };
+/* For locked accesses that no host instruction can do; a fault gives the lock back. */
+void lock_prefix_begin(struct cpu *c);
+void lock_prefix_end(struct cpu *c);
 uint64_t rmw_begin(struct cpu *c, const struct insn *i, unsigned n, struct rmw *m);
 bool rmw_end(struct cpu *c, struct rmw *m, uint64_t v);
 

@@ -124,12 +124,26 @@ static void host_store(uint8_t *p, uint64_t v, unsigned size)
 	}
 }
 
+void lock_prefix_begin(struct cpu *c)
+{
+	while (atomic_flag_test_and_set_explicit(&c->all->lock_prefix, memory_order_acquire))
+		__builtin_ia32_pause();
+	c->holds_lock = true;
+}
+
+void lock_prefix_end(struct cpu *c)
+{
+	if (!c->holds_lock)
+		return;
+	c->holds_lock = false;
+	atomic_flag_clear_explicit(&c->all->lock_prefix, memory_order_release);
+}
+
 uint64_t rmw_begin(struct cpu *c, const struct insn *i, unsigned n, struct rmw *m)
 {
 	m->o = &i->o[n];
 	m->size = m->o->size;
 	m->memory = m->o->kind == OPD_MEM;
-	m->global = false;
 	m->host = NULL;
 	if (!m->memory) {
 		m->lock = false;
@@ -143,11 +157,8 @@ uint64_t rmw_begin(struct cpu *c, const struct insn *i, unsigned n, struct rmw *
 	} else {
 		/* Two pages, a device, or a page with code: no host instruction can lock that. */
 		probe_write(c, m->linear, m->size);
-		if (m->lock) {
-			while (atomic_flag_test_and_set(&c->all->lock_prefix))
-				__builtin_ia32_pause();
-			m->global = true;
-		}
+		if (m->lock)
+			lock_prefix_begin(c);
 		m->old = ld_size(c, m->linear, m->size);
 	}
 	return m->old;
@@ -186,8 +197,7 @@ bool rmw_end(struct cpu *c, struct rmw *m, uint64_t v)
 		return true;
 	}
 	st_size(c, m->linear, v, m->size);
-	if (m->global)
-		atomic_flag_clear(&c->all->lock_prefix);
+	lock_prefix_end(c);
 	return true;
 }
 

@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "cpu/decode_table.h"
 #include "cpu/interp/hot.h"
 #include "cpu/interp/interp.h"
 #include "cpu/mmu.h"
@@ -82,6 +83,14 @@ static struct block *run_generic_end(struct cpu *c, const struct uop *u)
 	return NULL;
 }
 
+/* What this processor in this mode makes of a decoded instruction. */
+static void gate(const struct cpu *c, struct insn *i)
+{
+	cpuid_gate(c->model, i);
+	if (i->traits & INSN_NOREAL && c->key & KEY_REAL)
+		insn_invalidate(i);
+}
+
 /* Decode the instruction of a specialised uop again, for its generic handler. */
 static void decode_again(struct cpu *c, const struct uop *u, struct insn *i)
 {
@@ -89,7 +98,7 @@ static void decode_again(struct cpu *c, const struct uop *u, struct insn *i)
 	const struct block *b = c->block;
 
 	insn_decode(i, b->code + u->offset, 4096 - (b->gpa & 0xfff) - u->offset, modes[b->key & KEY_CODE]);
-	cpuid_gate(c->model, i);
+	gate(c, i);
 }
 
 struct block *hot_miss(struct cpu *c, const struct uop *u)
@@ -205,7 +214,7 @@ static void decode_one(struct cpu *c, uint64_t linear, struct insn *i, bool *cro
 		fault_gp(c, 0);
 	if (!code64(c) && c->s.rip + i->len - 1 > c->s.seg[SEG_CS].limit)
 		fault_gp(c, 0);
-	cpuid_gate(c->model, i);
+	gate(c, i);
 }
 
 static void set_generic(struct uop *u, struct generic *g, const struct insn *i, bool end)
@@ -245,7 +254,7 @@ static struct block *decode_block(struct cpu *c, uint64_t linear, uint64_t gpa, 
 
 		if (insn_decode(i, bytes + at, room - at, code_mode(c)) != DECODE_OK || at + i->len > left_in_cs)
 			break;
-		cpuid_gate(c->model, i);
+		gate(c, i);
 		if (log_mask & LOG_IN_ASM)
 			log_insn(c, i, rip + at);
 		at += i->len;
