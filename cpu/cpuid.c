@@ -3,9 +3,10 @@
  * CPU models and the CPUID instruction (Intel SDM volume 2, CPUID; AMD APM volume 3, appendix E; the KVM and timing
  * leaves as the Linux kernel documents them in virt/kvm/x86/cpuid).
  *
- * A model is a set of capabilities, not a product.  The vendor is the host's unless the user names one, so that what the vendors do differently
- * (undefined flags, RCPPS, SYSCALL in 32-bit code) is what the host's own instructions give.  Features whose
- * instructions run on the host's units are offered only where the host has them.  Left out on purpose: AVX-512, AMX,
+ * A model is a set of capabilities, not a product.  The vendor is the host's unless the user names one, so that what
+ * the vendors do differently (undefined flags, RCPPS, SYSCALL in 32-bit code) is what the host's own instructions give.
+ *  Features whose instructions run on the host's units are offered only where the host has them.  Left out on purpose:
+ *  AVX-512, AMX,
  * CET, protection keys, TSX, MPX, SGX, virtualisation, performance counters, thermal and power management.
  */
 #include "cpu/model.h"
@@ -50,7 +51,7 @@ static const uint8_t baseline[] = {
 	CPU_CMOV, CPU_PAT, CPU_PSE36, CPU_CLFLUSH, CPU_MMX, CPU_FXSR, CPU_SSE, CPU_SSE2, CPU_SYSCALL, CPU_NX, CPU_LM,
 	CPU_X2APIC, CPU_TSC_DEADLINE, CPU_ARAT, CPU_INVTSC, CPU_HYPERVISOR, CPU_KVMCLOCK, CPU_KVMCLOCK_STABLE,
 	CPU_KVM_NOPIODELAY,
-	CPU_SPEC_CTRL, CPU_ARCH_CAPABILITIES, CPU_SSE3, CPU_CX16, CPU_LAHF_LM, 0
+	CPU_SPEC_CTRL, CPU_ARCH_CAPABILITIES, CPU_BHI_CTRL, CPU_MCDT_NO, CPU_SSE3, CPU_CX16, CPU_LAHF_LM, 0
 };
 /* The psABI's level, and what makes a guest's kernel quick: no cost to the engines. */
 static const uint8_t level_v2[] = {
@@ -482,8 +483,10 @@ static bool basic_leaf(const struct cpu_model *m, const struct cpuid_state *s, u
 		break;
 	case 6: feature_bits(m, 6, 0, out); break;
 	case 7:
-		if (subleaf == 0)
-			feature_bits(m, 7, 0, out);
+		if (subleaf == 0 || m->intel)
+			feature_bits(m, 7, subleaf, out);
+		if (subleaf == 0 && m->intel)
+			out[EAX] = 2;           /* the last subleaf */
 		break;
 	case 0xb: topology_leaf(m, s, subleaf, out); break;
 	case 0xd: xsave_leaf(m, s, subleaf, out); break;

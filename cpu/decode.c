@@ -9,8 +9,8 @@
  * have a 64-bit offset with REX.W; VPEXTRQ outside 64-bit mode is VPEXTRD; VPERMQ with W = 0 is #UD.
  * EVEX and XOP are #UD.  What is #UD for the lack of a CPU feature is not known here: cpuid_gate() does that.
  *
- * Checked against objdump (tests/unit/cpu/test_decode.c) and, for #UD and lengths, against a Zen 4 in 32- and 64-bit
- * mode.
+ * Checked against objdump (tests/unit/cpu/test_decode.c) and, for #UD and lengths, against a Zen 4
+ * (tests/diff/decode_host.c) in 32- and 64-bit mode.
  */
 #include "cpu/insn.h"
 

@@ -26,10 +26,12 @@ $(fuzz_bin): $(O)/%: $(O)/%.o $(O)/tests/fuzz/replay.o $(O)/libfake.a $$(call li
 	$(call say,LD      $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(O)/tests/fuzz/replay.o -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
-# Our processor against the host's: make $(O)/tests/diff/diff_cpu, then run it for as long as you like.
+# Our processor, and the decoder alone, against the host's: make $(O)/tests/diff/diff_cpu (decode_host), then run it for as
+# long as you like.
+diff_bin := $(O)/tests/diff/diff_cpu $(O)/tests/diff/decode_host
 diff_src := $(sort $(wildcard tests/diff/*.c))
-$(O)/libdiff.a: $(patsubst %.c,$(O)/%.o,$(filter-out tests/diff/diff_cpu.c,$(diff_src)))
-$(O)/tests/diff/diff_cpu: $(O)/tests/diff/diff_cpu.o $(O)/libdiff.a $$(call libs,cpu)
+$(O)/libdiff.a: $(patsubst %.c,$(O)/%.o,$(filter-out $(diff_bin:$(O)/%=%.c),$(diff_src)))
+$(diff_bin): %: %.o $(O)/libdiff.a $$(call libs,cpu)
 	$(call say,LD      $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 

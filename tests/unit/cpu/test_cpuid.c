@@ -110,6 +110,8 @@ static void the_vendor_can_be_chosen(void **state)
 	assert_int_equal(leaf(&m, 4, 0, EAX) & 0x1f, 1);        /* a data cache, */
 	assert_int_equal(leaf(&m, 4, 0, EAX) >> 26, 3);         /* four cores */
 	assert_int_equal(leaf(&m, 0x15, 0, EBX), 2400000);
+	assert_int_equal(leaf(&m, 7, 0, EAX), 2);
+	assert_int_equal(leaf(&m, 7, 2, EDX), 1 << 4 | 1 << 5);
 	assert_int_equal(leaf(&m, 0x17, 0, EAX), 2400);         /* past the end: as leaf 16h */
 	m = make(NULL, "vendor=AuthenticAMD", 4);
 	assert_int_equal(leaf(&m, 0x80000001, 0, EDX) & 0x0183f3ff, leaf(&m, 1, 0, EDX) & 0x0183f3ff);
