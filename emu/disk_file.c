@@ -45,9 +45,9 @@ struct disk_file {
 	size_t changed_bytes;
 
 	pthread_t thread;
-	bool threaded, ending;
+	bool threaded, ending, working; /* working: the thread has a request in hand */
 	pthread_mutex_t lock;
-	pthread_cond_t more;
+	pthread_cond_t more, idle;
 	struct queue waiting, finished; /* under `lock` */
 	int event;                      /* eventfd: `finished` is not empty */
 	struct loop_fd event_fd;
@@ -219,11 +219,14 @@ static void *worker(void *arg)
 		int error;
 
 		if (!r) {
+			d->working = false;
+			pthread_cond_signal(&d->idle);
 			if (d->ending)
 				break;
 			pthread_cond_wait(&d->more, &d->lock);
 			continue;
 		}
+		d->working = true;
 		pthread_mutex_unlock(&d->lock);
 		error = perform(d, r);
 		pthread_mutex_lock(&d->lock);
@@ -249,6 +252,18 @@ static void finish(struct disk_file *d)
 			return;
 		r->done(r->owner, r, (int)r->len);
 	}
+}
+
+void disk_file_settle(struct disk *disk)
+{
+	struct disk_file *d = CONTAINER_OF(disk, struct disk_file, disk);
+
+	if (!d->threaded)
+		return;
+	pthread_mutex_lock(&d->lock);
+	while (d->waiting.first || d->working)
+		pthread_cond_wait(&d->idle, &d->lock);
+	pthread_mutex_unlock(&d->lock);
 }
 
 static void event_ready(void *owner, unsigned events)
@@ -395,6 +410,7 @@ static struct disk_file *make(const struct disk_file_config *config)
 	d->fd = d->overlay = d->event = -1;
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_cond_init(&d->more, NULL);
+	pthread_cond_init(&d->idle, NULL);
 	queue_init(&d->waiting);
 	queue_init(&d->finished);
 	timer_init(&d->work, run_clock(config->run), work, d);
@@ -478,6 +494,7 @@ void disk_file_close(struct disk *disk)
 		munmap(d->changed, d->changed_bytes);
 	pthread_mutex_destroy(&d->lock);
 	pthread_cond_destroy(&d->more);
+	pthread_cond_destroy(&d->idle);
 	free(d->name);
 	free(d->serial);
 	free(d->path);

@@ -27,6 +27,8 @@ struct disk *disk_file_open(const struct disk_file_config *config, struct err *e
 struct disk *disk_file_empty(const struct disk_file_config *config);
 /* Waits for requests that are under way; their done() runs. */
 void disk_file_close(struct disk *d);
+/* Waits until no request touches memory any more; their done() runs later.  Before a reset: a late read would hit the new system. */
+void disk_file_settle(struct disk *d);
 /* Everything that was written is on the host's disk.  Returns 0 or an errno. */
 int disk_file_sync(struct disk *d);
 void disk_file_print(struct disk *d, void (*out)(void *to, const char *line), void *to);        /* info block */

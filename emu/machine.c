@@ -365,6 +365,9 @@ static bool reset(void *owner, struct err *err)
 	if (o->boot_once && m->booted)          /* -boot once= was for the first time */
 		pc_set_boot_order(m->pc, o->boot_order);
 	m->booted = true;
+	for (unsigned i = 0; i < m->drive_count; i++)
+		if (m->drives[i].disk)
+			disk_file_settle(m->drives[i].disk);
 	pc_reset(m->pc);
 	return start_kernel(m, err);
 }

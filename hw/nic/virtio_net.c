@@ -781,6 +781,7 @@ void virtio_net_defaults(struct virtio_net_config *c)
 {
 	*c = (struct virtio_net_config){
 		.devfn = -1, .name = "virtio-net-pci", .queues = 1, .rx_queue_size = 256, .tx_queue_size = 256,
+		.vectors = VIRTIO_NET_VECTORS_AUTO,
 		.speed = VIRTIO_NET_SPEED_UNKNOWN, .duplex = VIRTIO_NET_DUPLEX_UNKNOWN,
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(properties); i++)
@@ -863,7 +864,7 @@ struct virtio_net *virtio_net_new(const struct virtio_net_config *config, struct
 		.legacy_id = 0x1000, .class_code = 0x02, .subclass = 0x00, .devfn = config->devfn,
 		.disable_legacy = config->disable_legacy, .disable_modern = config->disable_modern,
 		.features = offered(config), .queues = 2 * config->queues + 1, .ops = &net_ops,
-		.vectors = config->vectors ? config->vectors : 2 * config->queues + 2,
+		.vectors = config->vectors == VIRTIO_NET_VECTORS_AUTO ? 2 * config->queues + 2 : config->vectors,
 	};
 
 	if (!check(config, err))

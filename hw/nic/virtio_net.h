@@ -18,7 +18,7 @@ struct virtio_net;
 
 enum {
 	VIRTIO_NET_PAIRS_MAX = 8,       /* queue pairs (netdev queues=) */
-	VIRTIO_NET_SPEED_UNKNOWN = -1, VIRTIO_NET_DUPLEX_UNKNOWN = 0xff,
+	VIRTIO_NET_VECTORS_AUTO = 0xffff, VIRTIO_NET_SPEED_UNKNOWN = -1, VIRTIO_NET_DUPLEX_UNKNOWN = 0xff,
 };
 
 /* virtio_net_defaults fills in what QEMU's card has; then set what differs. */
@@ -38,7 +38,7 @@ struct virtio_net_config {
 	/* properties, by QEMU's names where they are not feature bits */
 	unsigned queues;                /* pairs, 1..8; offered as VIRTIO_NET_F_MQ if the feature is on and more than one */
 	unsigned rx_queue_size, tx_queue_size;  /* powers of two, 64..1024 */
-	unsigned vectors;               /* MSI-X; 0: two per pair and two more */
+	unsigned vectors;               /* MSI-X; 0: none, only the line; VIRTIO_NET_VECTORS_AUTO: two per pair and two more */
 	uint16_t host_mtu;              /* 0: not offered */
 	int32_t speed;                  /* Mb/s */
 	uint8_t duplex;                 /* 0 half, 1 full */

@@ -830,6 +830,7 @@ static void properties_take_features_and_what_needs_them_away(void **state)
 	c.clock = b.clock.clock;
 	c.states = b.states;
 	c.host_mtu = 9000;
+	c.vectors = 0;
 	assert_true(virtio_net_property(&c, "csum", false));
 	assert_true(virtio_net_property(&c, "ctrl_vq", false));
 	assert_false(virtio_net_property(&c, "rss", true));
@@ -840,6 +841,7 @@ static void properties_take_features_and_what_needs_them_away(void **state)
 	assert_int_equal(f & (BIT(F_CSUM) | BIT(F_HOST_TSO4) | BIT(F_CTRL_VQ) | BIT(F_CTRL_RX) | BIT(F_CTRL_MAC_ADDR)), 0);
 	assert_true(f & BIT(F_GUEST_TSO4) && f & BIT(3));
 	assert_int_equal(fake_virtio_config(&d, 10, 2), 9000);
+	assert_int_equal(pci_config_bytes(virtio_net_pci(nic))[PCI_CAP_PTR], 0x84);     /* no MSI-X */
 	virtio_net_free(nic);
 	fake_board_free(&b);
 }
