@@ -32,35 +32,64 @@ static void netdev_line(struct monitor *mon, struct machine *m, const char *pref
 	}
 }
 
-/* The hub first, its newest port on top; then backends nobody uses, and cards with their backend below. */
+/* What is plugged into one port of a hub, newest port first. */
+static void print_hub(struct monitor *mon, struct machine *m, int id)
+{
+	char prefix[80];
+	bool any = false;
+
+	for (unsigned port = m->net_clients; id == 0 && port-- > 0;) {
+		snprintf(prefix, sizeof(prefix), " \\ hub0port%u: ", port);
+		for (unsigned i = 0; i < m->netdev_count; i++) {
+			if (m->netdevs[i].hub != 0 || m->netdevs[i].hub_port != port)
+				continue;
+			if (!any)
+				monitor_printf(mon, "hub 0\n");
+			any = true;
+			netdev_line(mon, m, prefix, &m->netdevs[i]);
+		}
+		for (unsigned i = 0; i < m->nic_count; i++) {
+			if (m->nics[i].hub != 0 || m->nics[i].hub_port != port)
+				continue;
+			if (!any)
+				monitor_printf(mon, "hub 0\n");
+			any = true;
+			nic_line(mon, prefix, &m->nics[i]);
+		}
+	}
+	for (unsigned i = m->netdev_count; i-- > 0;) {
+		const struct netdev *n = &m->netdevs[i];
+
+		if (!n->hubport || n->hubid != id)
+			continue;
+		if (!any)
+			monitor_printf(mon, "hub %d\n", id);
+		any = true;
+		snprintf(prefix, sizeof(prefix), " \\ %.60s: ", n->id);
+		if (n->plugged)
+			netdev_line(mon, m, prefix, n->plugged);
+		else if (n->nic)
+			nic_line(mon, prefix, n->nic);
+		else
+			monitor_printf(mon, " \\ %s\n", n->id);
+	}
+}
+
+/* The hubs first; then backends nobody uses, and cards with their backend below. */
 static void info_network(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
 {
-	bool hub = false;
-
 	(void)argc, (void)argv, (void)slash;
-	for (unsigned i = m->netdev_count; i-- > 0;) {
-		if (m->netdevs[i].hub < 0)
-			continue;
-		if (!hub)
-			monitor_printf(mon, "hub %d\n", m->netdevs[i].hub);
-		hub = true;
-		netdev_line(mon, m, " \\ hub0port1: ", &m->netdevs[i]);
-	}
-	for (unsigned i = m->nic_count; i-- > 0;) {
-		if (m->nics[i].hub < 0)
-			continue;
-		if (!hub)
-			monitor_printf(mon, "hub %d\n", m->nics[i].hub);
-		hub = true;
-		nic_line(mon, " \\ hub0port0: ", &m->nics[i]);
-	}
+	print_hub(mon, m, 0);
+	for (unsigned i = 0; i < m->hub_count; i++)
+		if (hub_id(m->hubs[i]) != 0)
+			print_hub(mon, m, hub_id(m->hubs[i]));
 	for (unsigned i = 0; i < m->netdev_count; i++)
-		if (m->netdevs[i].hub < 0 && !m->netdevs[i].nic)
+		if (m->netdevs[i].hub < 0 && !m->netdevs[i].hubport && !m->netdevs[i].nic && !m->netdevs[i].taken)
 			netdev_line(mon, m, "", &m->netdevs[i]);
 	for (unsigned i = 0; i < m->nic_count; i++) {
 		const struct nic *n = &m->nics[i];
 
-		if (n->hub >= 0)
+		if (n->hub >= 0 || (n->netdev && n->netdev->hubport))
 			continue;
 		nic_line(mon, "", n);
 		if (n->netdev)
@@ -72,6 +101,8 @@ static void info_usernet(struct monitor *mon, struct machine *m, int argc, char 
 {
 	(void)argc, (void)argv, (void)slash;
 	for (unsigned i = 0; i < m->netdev_count; i++) {
+		if (!m->netdevs[i].unet)
+			continue;
 		monitor_printf(mon, "Hub %d (%s):\n", m->netdevs[i].hub, m->netdevs[i].id);
 		unet_print(m->netdevs[i].unet, monitor_line, mon);
 	}
@@ -84,13 +115,15 @@ static struct unet *find_stack(struct monitor *mon, struct machine *m, int argc,
 	if (argc > 2) {
 		struct netdev *n = network_netdev(m, argv[1]);
 
-		if (!n)
-			monitor_printf(mon, "unrecognized netdev id '%s'\n", argv[1]);
+		if (!n || !n->unet)
+			monitor_printf(mon, n ? "invalid device specified\n" : "unrecognized netdev id '%s'\n", argv[1]);
 		return n ? n->unet : NULL;
 	}
-	if (!m->netdev_count)
-		monitor_printf(mon, "user mode network stack not in use\n");
-	return m->netdev_count ? m->netdevs[0].unet : NULL;
+	for (unsigned i = 0; i < m->netdev_count; i++)
+		if (m->netdevs[i].unet)
+			return m->netdevs[i].unet;
+	monitor_printf(mon, "user mode network stack not in use\n");
+	return NULL;
 }
 
 static void hostfwd_add(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)

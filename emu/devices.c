@@ -278,7 +278,7 @@ void devices_nic_help(void)
 
 void devices_netdev_help(void)
 {
-	puts("Available netdev backend types:\nuser");
+	puts("Available netdev backend types:\nhubport\nuser");
 }
 
 static void print_properties(const char *const *list)

@@ -21,12 +21,13 @@
 #include "emu/run.h"
 #include "hw/pc.h"
 #include "hw/pci.h"
+#include "net/hub.h"
 #include "net/pcap.h"
 #include "net/port.h"
 #include "unet/unet.h"
 
 enum {
-	MACHINE_CHRS = 24, MACHINE_MONITORS = 8, MACHINE_DRIVES = 32, MACHINE_NETDEVS = 32, MACHINE_NICS = 32, MACHINE_DUMPS = 16,
+	MACHINE_CHRS = 24, MACHINE_MONITORS = 8, MACHINE_DRIVES = 32, MACHINE_NETDEVS = 32, MACHINE_NICS = 32, MACHINE_DUMPS = 16, MACHINE_HUBS = 8,
 	MACHINE_FILES = 24, MACHINE_BLKS = 24,
 };
 
@@ -52,10 +53,15 @@ struct netdev {
 	char *id;
 	const struct option_item *item;
 	struct opts *opts;
-	int hub;                        /* -1: a cable straight to its card */
+	int hub;                        /* of -net; -1: a cable straight to its card */
+	unsigned hub_port;              /* its number there */
+	bool hubport;                   /* -netdev hubport: a port of hub `hubid`, with `plugged` or a card at its outside */
+	int hubid;
+	struct netdev *plugged;
 	struct unet *unet;
 	struct port *port;
-	struct nic *nic;                /* who is at the other end; NULL: nobody */
+	struct nic *nic;                /* which card is at the other end; NULL: none */
+	bool taken;                     /* a hub has it (hubport's netdev=) */
 	struct in_addr net;
 	bool restricted;
 };
@@ -67,7 +73,8 @@ struct nic {
 	struct opts opts;               /* the device's properties, -global ones included */
 	uint8_t mac[6];
 	bool has_mac;
-	int hub;
+	int hub;                        /* of -net; -1: none */
+	unsigned hub_port;
 	struct netdev *netdev;
 	struct port *port;
 	void *card;
@@ -116,7 +123,11 @@ struct machine {
 	struct netdev netdevs[MACHINE_NETDEVS];
 	unsigned netdev_count;
 	struct nic nics[MACHINE_NICS];
-	unsigned nic_count, model_counts[8];
+	unsigned nic_count;
+	struct hub *hubs[MACHINE_HUBS];
+	char *hub_port_names[MACHINE_NICS + MACHINE_NETDEVS];
+	unsigned hub_count, net_clients;        /* net_clients: ports of hub 0 taken by -net */
+	bool hub0_shared;               /* hub 0 has more than a card and a backend: a real hub */
 	struct dump dumps[MACHINE_DUMPS];
 	unsigned dump_count;
 	uint16_t debug_exit_port, debugcon_port;

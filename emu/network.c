@@ -44,15 +44,15 @@ struct port *network_port(struct machine *m, const char *name)
 static bool check_type(const char *type, struct err *err)
 {
 	static const char *const absent[] = {
-		"tap", "bridge", "socket", "stream", "dgram", "hubport", "l2tpv3", "vde", "netmap", "vhost-user", "vhost-vdpa", "af-xdp", "passt",
+		"tap", "bridge", "socket", "stream", "dgram", "l2tpv3", "vde", "netmap", "vhost-user", "vhost-vdpa", "af-xdp", "passt",
 	};
 
-	if (!strcmp(type, "user"))
+	if (!strcmp(type, "user") || !strcmp(type, "hubport"))
 		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(absent); i++)
 		if (!strcmp(type, absent[i]))
-			return err_set(err, "network backend '%s' is not compiled into this binary (user)", type);
-	return err_set(err, "Parameter 'type' does not accept value '%s' (user)", type);
+			return err_set(err, "network backend '%s' is not compiled into this binary (user, hubport)", type);
+	return err_set(err, "Parameter 'type' does not accept value '%s' (user, hubport)", type);
 }
 
 /* The stack's settings from the options of a user netdev.  search: room for dnssearch words, NULL-terminated here. */
@@ -73,8 +73,8 @@ static bool user_config(struct opts *o, struct unet_config *c, const char **sear
 		ipv4 = false;                   /* asking for one of them only leaves the other out */
 	if (!ipv4 && !ipv6)
 		return err_set(err, "IPv4 and IPv6 disabled");
-	if (!ipv4)
-		return err_set(err, "ipv6=on without ipv4=on: IPv6 is not part of this build");
+	if (v6 && ipv6)
+		return err_set(err, "ipv6=on: IPv6 is not part of this build");
 	for (size_t i = 0; i < ARRAY_SIZE(absent); i++)
 		if (opts_get(o, absent[i]))
 			return err_set(err, "'%s' is not part of this build", absent[i]);
@@ -107,12 +107,45 @@ static bool user_config(struct opts *o, struct unet_config *c, const char **sear
 
 enum { SEARCH_MAX = 17 };
 
+static bool plan_user(struct netdev *n, struct err *err)
+{
+	const char *search[SEARCH_MAX];
+	struct unet_config config;
+
+	if (!user_config(n->opts, &config, search, SEARCH_MAX, err))
+		return false;
+	n->net = config.net;
+	n->net.s_addr &= config.mask.s_addr;
+	n->restricted = config.restricted;
+	return true;
+}
+
+static bool plan_hubport(struct machine *m, struct netdev *n, struct err *err)
+{
+	const char *netdev = opts_get(n->opts, "netdev");
+	uint64_t id = 0;
+
+	if (!opts_get(n->opts, "hubid"))
+		return err_set(err, "Parameter 'hubid' is missing");
+	if (!opts_number(n->opts, "hubid", 0, INT32_MAX, &id, err))
+		return false;
+	n->hubport = true;
+	n->hubid = (int)id;
+	n->plugged = netdev ? network_netdev(m, netdev) : NULL;
+	if (netdev && !n->plugged)
+		return err_set(err, "netdev '%s' not found", netdev);
+	if (n->plugged && (n->plugged->taken || n->plugged->hubport || n->plugged->nic))
+		return err_set(err, "netdev '%s' is already in use", netdev);
+	if (n->plugged)
+		n->plugged->taken = true;
+	return true;
+}
+
 static struct netdev *add_netdev(struct machine *m, const struct option_item *item, struct opts *opts, const char *id, int hub,
 				 struct err *err)
 {
-	struct netdev *n;
-	struct unet_config config;
-	const char *search[SEARCH_MAX], *type = opts_get(opts, "type");
+	const char *type = opts_get(opts, "type");
+	struct netdev n = { .item = item, .opts = opts, .hub = hub };
 	char made_up[16];
 
 	if (m->netdev_count == MACHINE_NETDEVS) {
@@ -126,12 +159,87 @@ static struct netdev *add_netdev(struct machine *m, const struct option_item *it
 		err_set(err, "Duplicate ID '%s' for netdev", id);
 		return NULL;
 	}
-	if (!check_type(type ? type : "user", err) || !user_config(opts, &config, search, SEARCH_MAX, err) || !opts_done(opts, err))
+	if (!check_type(type ? type : "user", err) ||
+	    !(type && !strcmp(type, "hubport") ? plan_hubport(m, &n, err) : plan_user(&n, err)) || !opts_done(opts, err))
 		return NULL;
-	n = &m->netdevs[m->netdev_count++];
-	*n = (struct netdev){ .id = strdup(id), .item = item, .opts = opts, .hub = hub, .net = config.net, .restricted = config.restricted };
-	n->net.s_addr &= config.mask.s_addr;
-	return n;
+	if (hub >= 0)
+		n.hub_port = m->net_clients++;
+	n.id = strdup(id);
+	m->netdevs[m->netdev_count] = n;
+	return &m->netdevs[m->netdev_count++];
+}
+
+/* --- hubs --------------------------------------------------------------------------------------------------------- */
+
+static struct port *add_hub_port(struct machine *m, int id, const char *name, struct err *err)
+{
+	struct hub *h = NULL;
+	struct port *p;
+
+	for (unsigned i = 0; i < m->hub_count && !h; i++)
+		if (hub_id(m->hubs[i]) == id)
+			h = m->hubs[i];
+	if (!h && m->hub_count < MACHINE_HUBS)
+		h = m->hubs[m->hub_count++] = hub_new(id);
+	p = h ? hub_add(h, name) : NULL;
+	if (!p)
+		err_set(err, h ? "hub %d has no more than %d ports" : "hub %d: no more than %d hubs", id, h ? HUB_PORTS_MAX : MACHINE_HUBS);
+	return p;
+}
+
+/* The port of hub 0 for a client of -net. */
+static struct port *add_client_port(struct machine *m, unsigned number, struct err *err)
+{
+	char **name = &m->hub_port_names[number];
+
+	if (asprintf(name, "hub0port%u", number) < 0)
+		*name = NULL;
+	return add_hub_port(m, 0, *name, err);
+}
+
+/* Hub 0 with one backend and one card is a cable: nothing has to be copied. */
+static void plug_hub(struct machine *m)
+{
+	struct netdev *netdev = NULL;
+	struct nic *nic = NULL;
+	unsigned clients = 0;
+
+	for (unsigned i = 0; i < m->netdev_count; i++) {
+		m->hub0_shared |= m->netdevs[i].hubport && m->netdevs[i].hubid == 0;
+		if (m->netdevs[i].hub != 0)
+			continue;
+		netdev = &m->netdevs[i];
+		clients++;
+	}
+	for (unsigned i = 0; i < m->nic_count; i++) {
+		if (m->nics[i].hub != 0)
+			continue;
+		nic = &m->nics[i];
+		clients++;
+	}
+	m->hub0_shared |= clients > 2 || (clients == 2 && (!netdev || !nic));
+	if (!m->hub0_shared && netdev && nic) {
+		netdev->nic = nic;
+		nic->netdev = netdev;
+	}
+}
+
+static bool join_backend(struct machine *m, struct netdev *n, struct err *err)
+{
+	struct port *p;
+
+	if (n->hubport) {
+		n->port = add_hub_port(m, n->hubid, n->id, err);
+		if (n->port && n->plugged)
+			port_join(n->port, n->plugged->port);
+		return n->port;
+	}
+	if (n->hub != 0 || !m->hub0_shared)
+		return true;
+	p = add_client_port(m, n->hub_port, err);
+	if (p)
+		port_join(n->port, p);
+	return p;
 }
 
 bool network_backends(struct machine *m, struct err *err)
@@ -142,6 +250,11 @@ bool network_backends(struct machine *m, struct err *err)
 		struct unet_config config;
 		size_t at = 0;
 
+		if (n->hubport) {
+			if (!join_backend(m, n, err))
+				goto fail;
+			continue;
+		}
 		if (!user_config(n->opts, &config, search, SEARCH_MAX, err))
 			return false;
 		config.clock = run_loop_clock(m->run);
@@ -153,13 +266,16 @@ bool network_backends(struct machine *m, struct err *err)
 				n->unet = NULL;
 			}
 		}
-		if (!n->unet) {
-			if (n->item)
-				option_prefix(n->item, err);
-			return false;
-		}
+		if (!n->unet)
+			goto fail;
 		n->port = unet_port(n->unet);
 		n->port->name = n->id;
+		if (join_backend(m, n, err))
+			continue;
+fail:
+		if (n->item)
+			option_prefix(n->item, err);
+		return false;
 	}
 	return true;
 }
@@ -241,7 +357,7 @@ bool network_bind_nic(struct machine *m, struct nic *nic, struct err *err)
 		if (!nic->netdev)
 			return err_set(err, "Property '%s.netdev' can't find value '%s'", nic->driver->name, netdev);
 	}
-	if (nic->netdev && nic->netdev->nic)
+	if (nic->netdev && (nic->netdev->nic || nic->netdev->taken || nic->netdev->plugged))
 		return err_set(err, "Property '%s.netdev' can't take value '%s', it's in use", nic->driver->name, nic->netdev->id);
 	if (nic->netdev)
 		nic->netdev->nic = nic;
@@ -326,6 +442,8 @@ static bool plan_net_nic(struct machine *m, const struct option_item *item, unsi
 	if (vectors && driver_has_property(nic->driver, "vectors"))
 		opts_add(&nic->opts, "vectors", vectors);
 	nic->hub = 0;
+	if (!netdev)
+		nic->hub_port = m->net_clients++;
 	if (netdev) {
 		nic->hub = NO_HUB;
 		nic->netdev = network_netdev(m, netdev);
@@ -351,33 +469,6 @@ static bool plan_net(struct machine *m, const struct option_item *item, unsigned
 	if (opts_get(o, "vlan"))
 		return err_set(err, "Invalid parameter 'vlan' (all of -net is on hub 0; -netdev and -device make other networks)");
 	return add_netdev(m, item, o, opts_get(o, "id"), 0, err);
-}
-
-/* Hub 0 has one backend and one card, or it cannot be built. */
-static bool plug_hub(struct machine *m, struct err *err)
-{
-	struct netdev *netdev = NULL;
-	struct nic *nic = NULL;
-
-	for (unsigned i = 0; i < m->netdev_count; i++) {
-		if (m->netdevs[i].hub != 0)
-			continue;
-		if (netdev)
-			return err_set(err, "-net: more than one backend on hub 0 is not part of this build (use -netdev and -device)");
-		netdev = &m->netdevs[i];
-	}
-	for (unsigned i = 0; i < m->nic_count; i++) {
-		if (m->nics[i].hub != 0)
-			continue;
-		if (nic)
-			return err_set(err, "-net: more than one card on hub 0 is not part of this build (use -netdev and -device)");
-		nic = &m->nics[i];
-	}
-	if (netdev && nic) {
-		netdev->nic = nic;
-		nic->netdev = netdev;
-	}
-	return true;
 }
 
 static bool plan_device(struct machine *m, const struct option_item *item, struct err *err)
@@ -510,7 +601,8 @@ bool network_plan(struct machine *m, struct err *err)
 		if (order[k] == OPTION_NET && o->default_net) {
 			struct nic *nic = add_board_nic(m, NULL, NULL, NULL, err);
 
-			if (!add_netdev(m, NULL, &none, NULL, 0, err) || !nic)
+			m->net_clients++;
+			if (!nic || !add_netdev(m, NULL, &none, NULL, 0, err))
 				return false;
 			nic->hub = 0;
 			if (!network_bind_nic(m, nic, err))
@@ -518,7 +610,8 @@ bool network_plan(struct machine *m, struct err *err)
 		}
 	}
 	assign_macs(m);
-	return plug_hub(m, err) && plan_dumps(m, err);
+	plug_hub(m);
+	return plan_dumps(m, err);
 }
 
 bool network_cards(struct machine *m, struct err *err)
@@ -537,28 +630,58 @@ bool network_cards(struct machine *m, struct err *err)
 		}
 		if (n->netdev && n->netdev->port)
 			port_join(n->port, n->netdev->port);
+		if (n->hub == 0 && m->hub0_shared) {
+			struct port *p = add_client_port(m, n->hub_port, err);
+
+			if (!p)
+				return false;
+			port_join(n->port, p);
+		}
 	}
 	return true;
+}
+
+/* Whether hub `id` has a card (nics) or a backend (!nics) at one of its ports. */
+static bool hub_has(const struct machine *m, int id, bool nics)
+{
+	for (unsigned i = 0; i < m->netdev_count; i++) {
+		const struct netdev *n = &m->netdevs[i];
+
+		if (nics ? n->hubport && n->hubid == id && n->nic : (n->hubport && n->hubid == id && n->plugged) || n->hub == id)
+			return true;
+	}
+	for (unsigned i = 0; i < m->nic_count; i++)
+		if (nics && m->nics[i].hub == id)
+			return true;
+	return false;
+}
+
+static void warn_netdev(const struct machine *m, const struct netdev *n)
+{
+	if (n->hubport && !n->plugged && !n->nic)
+		log_user("warning: hub port %s has no peer", n->id);
+	else if (n->hub >= 0 || n->hubport) {
+		if (!hub_has(m, n->hubport ? n->hubid : n->hub, true))
+			log_user("warning: hub %d with no nics", n->hubport ? n->hubid : n->hub);
+	} else if (!n->nic && !n->taken) {
+		log_user("warning: netdev %s has no peer", n->id);
+	}
 }
 
 void network_warn(const struct machine *m)
 {
 	if (m->o->default_net)
 		return;
-	for (unsigned i = 0; i < m->netdev_count; i++) {
-		const struct netdev *n = &m->netdevs[i];
-
-		if (!n->nic && n->hub >= 0)
-			log_user("warning: hub %d with no nics", n->hub);
-		else if (!n->nic)
-			log_user("warning: netdev %s has no peer", n->id);
-	}
+	for (unsigned i = 0; i < m->netdev_count; i++)
+		warn_netdev(m, &m->netdevs[i]);
 	for (unsigned i = 0; i < m->nic_count; i++) {
 		const struct nic *n = &m->nics[i];
 
-		if (!n->netdev && n->hub >= 0)
+		if (n->hub >= 0 && !hub_has(m, n->hub, false))
 			log_user("warning: hub %d is not connected to host network", n->hub);
-		else if (!n->netdev)
+		else if (n->netdev && n->netdev->hubport && !hub_has(m, n->netdev->hubid, false))
+			log_user("warning: hub %d is not connected to host network", n->netdev->hubid);
+		else if (n->hub < 0 && !n->netdev)
 			log_user("warning: nic %s has no peer", n->name);
 		for (const struct nic *other = m->nics; other < n; other++)
 			if (!memcmp(n->mac, other->mac, 6))
@@ -613,6 +736,10 @@ void network_free(struct machine *m)
 		opts_free(&n->opts);
 		free(n->name);
 	}
+	for (unsigned i = 0; i < m->hub_count; i++)
+		hub_free(m->hubs[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(m->hub_port_names); i++)
+		free(m->hub_port_names[i]);
 	for (unsigned i = 0; i < m->netdev_count; i++) {
 		unet_free(m->netdevs[i].unet);
 		free(m->netdevs[i].id);
