@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TCP flows: one host socket and one lwIP connection each.
+ * TCP flows: one host socket and one lwIP connection each.  tcp_data.c moves the bytes.
  *
  *   CONNECTING   the guest's SYN is kept, the host's connect() is under way; lwIP knows nothing yet.  Its outcome decides
  *                whether the guest gets SYN-ACK, RST or an ICMP error.
  *   OPENING      the SYN (or, for a forward, ours) is with lwIP; the handshake with the guest runs.
  *   OPEN         data both ways; each side may have closed its half.
  *   LINGERING    both halves are closed and the socket is gone; lwIP finishes LAST_ACK or TIME_WAIT.
- *
- * Guest to host: lwIP's recv callback gets pbufs that point into the frame itself.  They are only noted down as pieces;
- * before the frame's memory goes away one writev() per flow passes them on, and one ACK answers all.  What the host does
- * not take is copied into the flow's backlog ring, which holds a whole receive window, and is acknowledged as window
- * only when it leaves.
- *
- * Host to guest: readv() straight into the flow's ring, from where lwIP's segments point at the bytes (no copy) until
- * they are acknowledged.  tcp_push() hands lwIP just what fits the guest's window, in segments of many MSS if the
- * far end can cut them (TSO); so nothing big ever waits inside lwIP for a window that is too small for it.
  *
  * Callbacks of lwIP change flags and queue the flow for tcp_work(), which runs outside of lwIP and alone writes, shuts
  * down, aborts and forgets (engine.c, fault 5).
@@ -27,64 +18,13 @@
 
 #include "base/checksum.h"
 #include "lwip/priv/tcp_priv.h"
-#include "unet/engine.h"
+#include "unet/tcp_flow.h"
 
 enum {
-	LIST_OPEN = 0, LIST_CONNECTING = 1, LIST_LINGERING = 2,
-	RING_SIZE = TCP_WND,
-	RINGS_KEPT = 16,                /* free rings that stay allocated */
-	RINGS_MAX = 1024,
-	READ_ROOM = RING_SIZE / 4,      /* a socket is read again when its ring has this much room */
-	PIECES = 1024,
-	IOV_BATCH = 128,
-	SEGMENT_MAX = 65000,            /* of a virtual MSS: headers must fit beside it */
 	MSS_MIN = 88, MSS_DEFAULT = 536,
-	SYN_LEN = TCP_HLEN_MIN + 8,
 	FLAG_FIN = 1, FLAG_SYN = 2, FLAG_RST = 4, FLAG_ACK = 16,
 	OPT_END = 0, OPT_NOP = 1, OPT_MSS = 2, OPT_WS = 3,
 	WS_MAX = 14,
-};
-
-#define STALLED S(10)
-
-struct ring {
-	struct ring *next;              /* while free */
-	uint32_t start, len;
-	uint8_t data[RING_SIZE];
-};
-
-struct rx_piece {
-	const uint8_t *data;
-	uint32_t len;
-	uint32_t next;                  /* index + 1 of the flow's next piece */
-};
-
-enum state { CONNECTING, OPENING, OPEN, LINGERING };
-
-struct tcp_flow {
-	struct flow flow;
-	struct unet *u;
-	struct tcp_pcb *pcb;
-	int fd;
-	struct loop_fd watch;
-	uint8_t state;
-	uint8_t resolver;               /* to 10.0.2.3: which of the host's */
-	bool watched, hung_up;
-	bool forwarded;                 /* opened by a client of the host's */
-	bool guest_fin, shut;           /* the guest closed its half; passed on to the host */
-	bool host_eof, fin_sent;        /* the same the other way */
-	bool guest_reset, host_reset;
-	bool opened;                    /* work_on has seen it OPEN */
-	bool ack_wanted, kick;          /* tcp_output is due */
-	bool in_work, is_blocked, is_starved;
-	struct tcp_flow *next_work, *next_blocked, *next_starved;
-	uint16_t guest_mss;
-	struct ring *tx, *backlog;
-	uint32_t given;                 /* of tx: bytes that lwIP has */
-	uint32_t first_piece, last_piece;       /* index + 1 */
-	uint32_t unannounced;           /* window given back since the last ACK */
-	uint64_t opened_ns, bytes_in, bytes_out;
-	uint8_t ip[IP4_HLEN], syn[SYN_LEN];     /* of the SYN that waits, options rewritten */
 };
 
 static void drop(struct tcp_flow *f);
@@ -92,7 +32,7 @@ static void host_ready(void *owner, unsigned events);
 
 /* --- lists ------------------------------------------------------------------------------------------------------ */
 
-static void queue_work(struct tcp_flow *f)
+void tcp_queue_work(struct tcp_flow *f)
 {
 	struct unet *u = f->u;
 
@@ -144,112 +84,8 @@ void tcp_unblock(struct unet *u)
 		u->blocked = f->next_blocked;
 		f->is_blocked = false;
 		f->kick = true;
-		queue_work(f);
+		tcp_queue_work(f);
 	}
-}
-
-/* --- rings ------------------------------------------------------------------------------------------------------ */
-
-static struct ring *ring_get(struct unet *u)
-{
-	struct ring *r = u->free_rings;
-
-	if (r) {
-		u->free_rings = r->next;
-		u->free_ring_count--;
-	} else {
-		if (u->rings >= u->ring_limit)
-			return NULL;
-		r = malloc(sizeof(*r));
-		if (!r)
-			return NULL;
-		u->rings++;
-	}
-	r->start = r->len = 0;
-	return r;
-}
-
-static void evict(struct tcp_flow *f);
-
-/* As ring_get; when none is left, a flow that has sat on one for long without a move must go. */
-static struct ring *ring_claim(struct unet *u)
-{
-	struct ring *r = ring_get(u);
-	uint64_t now = unet_now(u);
-
-	for (struct flow *f = u->tcp.lists[LIST_OPEN].oldest; !r && f && now - f->used_ns >= STALLED; f = f->newer) {
-		struct tcp_flow *t = (struct tcp_flow *)f;
-
-		if (!t->tx && !t->backlog)
-			continue;
-		evict(t);
-		r = ring_get(u);
-		break;
-	}
-	return r;
-}
-
-static void ring_put(struct unet *u, struct ring **at)
-{
-	struct ring *r = *at;
-
-	if (!r)
-		return;
-	*at = NULL;
-	r->next = u->free_rings;
-	u->free_rings = r;
-	u->free_ring_count++;
-	if (u->starved) {
-		struct tcp_flow *f = u->starved;
-
-		u->starved = f->next_starved;
-		f->is_starved = false;
-		queue_work(f);
-	}
-}
-
-/* Frames in the queue may still point into rings that are free by now (a guest that acknowledges the future). */
-static void trim_rings(struct unet *u)
-{
-	while (u->out_count == 0 && u->free_ring_count > RINGS_KEPT) {
-		struct ring *r = u->free_rings;
-
-		u->free_rings = r->next;
-		u->free_ring_count--;
-		u->rings--;
-		free(r);
-	}
-}
-
-/* The two runs of `len` bytes from `at` (counted from the oldest byte on). */
-static int ring_runs(struct ring *r, uint32_t at, uint32_t len, struct iovec iov[2])
-{
-	uint32_t from = (r->start + at) % RING_SIZE, first = MIN(len, RING_SIZE - from);
-	int n = 0;
-
-	if (first)
-		iov[n++] = (struct iovec){ r->data + from, first };
-	if (len > first)
-		iov[n++] = (struct iovec){ r->data, len - first };
-	return n;
-}
-
-static void ring_append(struct ring *r, const uint8_t *data, uint32_t len)
-{
-	struct iovec iov[2];
-	int n = ring_runs(r, r->len, len, iov);
-
-	for (int i = 0; i < n; i++) {
-		memcpy(iov[i].iov_base, data, iov[i].iov_len);
-		data += iov[i].iov_len;
-	}
-	r->len += len;
-}
-
-static void ring_consume(struct ring *r, uint32_t len)
-{
-	r->start = (r->start + len) % RING_SIZE;
-	r->len -= len;
 }
 
 /* --- callbacks of lwIP: only notes ------------------------------------------------------------------------------- */
@@ -260,7 +96,7 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 	struct unet *u = f->u;
 
 	(void)err;
-	queue_work(f);
+	tcp_queue_work(f);
 	if (!p) {
 		f->guest_fin = true;
 		return ERR_OK;
@@ -290,13 +126,13 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 	uint32_t n = MIN(len, f->given);        /* a FIN counts, too */
 
 	(void)pcb;
-	queue_work(f);
+	tcp_queue_work(f);
 	if (!n)
 		return ERR_OK;
-	ring_consume(f->tx, n);
+	tcp_ring_consume(f->tx, n);
 	f->given -= n;
 	if (f->tx->len == 0)
-		ring_put(f->u, &f->tx);
+		tcp_ring_put(f->u, &f->tx);
 	return ERR_OK;
 }
 
@@ -307,7 +143,7 @@ static void on_error(void *arg, err_t err)
 	f->pcb = NULL;
 	/* a guest that said all and never acknowledges our FIN is through, too */
 	f->guest_reset = err != ERR_CLSD && !(err == ERR_ABRT && f->guest_fin && f->fin_sent);
-	queue_work(f);
+	tcp_queue_work(f);
 }
 
 static void on_destroy(u8_t id, void *data)
@@ -318,7 +154,7 @@ static void on_destroy(u8_t id, void *data)
 	if (!f)
 		return;
 	f->pcb = NULL;
-	queue_work(f);
+	tcp_queue_work(f);
 }
 
 static void hook(struct tcp_flow *f, struct tcp_pcb *pcb)
@@ -360,7 +196,7 @@ void tcp_established(void *flow)
 
 	f->state = OPEN;
 	f->u->counters.tcp_opened++;
-	queue_work(f);
+	tcp_queue_work(f);
 }
 
 static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
@@ -438,12 +274,12 @@ static void drop(struct tcp_flow *f)
 		f->pcb = NULL;
 		tcp_abort(pcb);         /* silent in TIME_WAIT */
 	}
-	ring_put(u, &f->tx);
-	ring_put(u, &f->backlog);
+	tcp_ring_put(u, &f->tx);
+	tcp_ring_put(u, &f->backlog);
 	flow_remove(&u->tcp, &f->flow);
 }
 
-static void evict(struct tcp_flow *f)
+void tcp_evict(struct tcp_flow *f)
 {
 	if (f->state != LINGERING)
 		f->u->counters.tcp_evicted++;
@@ -458,10 +294,10 @@ static void make_room(struct unet *u, bool connecting)
 	static const uint8_t order[] = { LIST_LINGERING, LIST_CONNECTING, LIST_OPEN };
 
 	if (connecting && t->lists[LIST_CONNECTING].count >= u->cfg.limits.tcp_pending)
-		evict((struct tcp_flow *)t->lists[LIST_CONNECTING].oldest);
+		tcp_evict((struct tcp_flow *)t->lists[LIST_CONNECTING].oldest);
 	for (unsigned i = 0; i < ARRAY_SIZE(order) && t->count == t->limit; i++)
 		if (t->lists[order[i]].oldest)
-			evict((struct tcp_flow *)t->lists[order[i]].oldest);
+			tcp_evict((struct tcp_flow *)t->lists[order[i]].oldest);
 }
 
 /* --- opening towards the host ------------------------------------------------------------------------------------ */
@@ -632,194 +468,6 @@ void tcp_from_host(struct unet *u, int fd, const struct addr *src, uint16_t src_
 	}
 }
 
-/* --- guest to host ------------------------------------------------------------------------------------------------ */
-
-static void took(struct tcp_flow *f, uint32_t n)
-{
-	f->unannounced += n;
-	while (n && f->pcb && f->state == OPEN) {
-		uint16_t step = (uint16_t)MIN(n, 0xffff);
-
-		tcp_recved(f->pcb, step);
-		n -= step;
-	}
-}
-
-/* Sends; returns bytes taken, 0 if the socket is full, or notes that it is dead. */
-static uint32_t send_some(struct tcp_flow *f, const struct iovec *iov, int n)
-{
-	ssize_t r;
-
-	if (f->fd < 0 || f->host_reset)
-		return 0;
-	r = SOCK(f->u, send, f->fd, iov, n, NULL);
-	if (r >= 0)
-		return (uint32_t)r;
-	if (r != -EAGAIN)
-		f->host_reset = true;
-	return 0;
-}
-
-static void flush_backlog(struct tcp_flow *f)
-{
-	while (f->backlog) {
-		struct iovec iov[2];
-		int n = ring_runs(f->backlog, 0, f->backlog->len, iov);
-		uint32_t want = f->backlog->len, sent = send_some(f, iov, n);
-
-		ring_consume(f->backlog, sent);
-		took(f, sent);
-		if (sent < want)
-			return;
-		ring_put(f->u, &f->backlog);
-	}
-}
-
-static void flush_pieces(struct tcp_flow *f)
-{
-	struct unet *u = f->u;
-	uint32_t i = f->first_piece;
-
-	f->first_piece = f->last_piece = 0;
-	while (i && !f->backlog && !f->host_reset) {
-		struct iovec iov[IOV_BATCH];
-		uint32_t total = 0, sent, left;
-		int n = 0;
-
-		for (uint32_t k = i; k && n < IOV_BATCH; k = u->pieces[k - 1].next) {
-			iov[n++] = (struct iovec){ (void *)u->pieces[k - 1].data, u->pieces[k - 1].len };
-			total += u->pieces[k - 1].len;
-		}
-		left = sent = send_some(f, iov, n);
-		took(f, sent);
-		while (left) {
-			struct rx_piece *piece = &u->pieces[i - 1];
-			uint32_t here = MIN(left, piece->len);
-
-			piece->data += here;
-			piece->len -= here;
-			left -= here;
-			if (!piece->len)
-				i = piece->next;
-		}
-		if (sent < total)
-			break;
-	}
-	for (; i && !f->host_reset; i = u->pieces[i - 1].next) {
-		const struct rx_piece *piece = &u->pieces[i - 1];
-
-		if (!f->backlog)
-			f->backlog = ring_claim(u);
-		if (!f->backlog || piece->len > RING_SIZE - f->backlog->len) {
-			/* no memory is left for it, or the guest overran its window */
-			f->host_reset = f->guest_reset = true;
-			u->counters.dropped_limit++;
-			break;
-		}
-		ring_append(f->backlog, piece->data, piece->len);
-	}
-}
-
-void tcp_flush_pieces(struct unet *u)
-{
-	if (!u->piece_count)
-		return;
-	for (struct tcp_flow *f = u->work_first; f; f = f->next_work)
-		if (f->first_piece)
-			flush_pieces(f);
-	u->piece_count = 0;
-}
-
-/* --- host to guest ------------------------------------------------------------------------------------------------ */
-
-static void read_host(struct tcp_flow *f)
-{
-	struct unet *u = f->u;
-	struct iovec iov[2];
-	ssize_t r;
-	int n;
-
-	if (!f->tx)
-		f->tx = ring_claim(u);
-	if (!f->tx) {
-		if (!f->is_starved) {
-			f->is_starved = true;
-			f->next_starved = u->starved;
-			u->starved = f;
-		}
-		return;
-	}
-	n = ring_runs(f->tx, f->tx->len, RING_SIZE - f->tx->len, iov);
-	if (!n)
-		return;
-	r = SOCK(u, receive, f->fd, iov, n, NULL);
-	if (r > 0) {
-		f->tx->len += (uint32_t)r;
-		f->bytes_out += (uint64_t)r;
-	} else if (r == 0) {
-		f->host_eof = true;
-	} else if (r != -EAGAIN) {
-		f->host_reset = true;
-	}
-	if (f->tx->len == 0)
-		ring_put(u, &f->tx);
-}
-
-/* Let segments be as long as the far end can cut; pcb->mss may only grow (engine.c, fault 3). */
-static void raise_mss(struct tcp_flow *f)
-{
-	if ((port_far_accepts(&f->u->port) & PORT_TSO4) && f->pcb->mss == f->guest_mss && f->guest_mss)
-		f->pcb->mss = (uint16_t)(SEGMENT_MAX / f->guest_mss * f->guest_mss);
-}
-
-static bool write_run(struct tcp_flow *f, uint32_t len, bool more)
-{
-	struct iovec iov[2];
-	int n = ring_runs(f->tx, f->given, len, iov);
-
-	for (int i = 0; i < n; i++) {
-		if (tcp_write(f->pcb, iov[i].iov_base, (u16_t)iov[i].iov_len,
-			      more || i + 1 < n ? TCP_WRITE_FLAG_MORE : 0) != ERR_OK)
-			return false;
-		f->given += (uint32_t)iov[i].iov_len;
-	}
-	return true;
-}
-
-/* Gives lwIP as much as the guest's window takes now; true if there is something for tcp_output(). */
-static bool push(struct tcp_flow *f)
-{
-	struct tcp_pcb *pcb = f->pcb;
-	bool wrote = false;
-
-	if (f->state != OPEN || !pcb)
-		return false;
-	raise_mss(f);
-	while (f->tx && f->given < f->tx->len) {
-		uint32_t waiting = f->tx->len - f->given, flight = pcb->snd_lbb - pcb->lastack;
-		uint32_t window = MIN(pcb->snd_wnd, pcb->cwnd), room = window > flight ? window - flight : 0;
-		uint32_t len = MIN(MIN(waiting, pcb->mss), MIN(pcb->snd_buf, SEGMENT_MAX));
-
-		if (len > room) {
-			if (room >= f->guest_mss)
-				len = room - room % f->guest_mss;
-			else if (flight == 0)
-				len = MIN(len, f->guest_mss);   /* lwIP's persist timer looks after it */
-			else
-				break;
-		}
-		if (!len || !write_run(f, len, len < waiting))
-			break;
-		wrote = true;
-	}
-	/* after the guest's FIN, ours puts lwIP into LAST_ACK, where it waits for little: so all data goes first */
-	if (f->host_eof && !f->fin_sent && (f->tx ? f->given == f->tx->len && !f->guest_fin : true)) {
-		f->fin_sent = tcp_shutdown(pcb, 0, 1) == ERR_OK;
-		wrote = true;
-	}
-	return wrote;
-}
-
 /* --- work --------------------------------------------------------------------------------------------------------- */
 
 static void update_watch(struct tcp_flow *f)
@@ -828,7 +476,7 @@ static void update_watch(struct tcp_flow *f)
 
 	if (f->state != OPEN)
 		return;
-	if (!f->host_eof && !f->is_starved && !f->is_blocked && (!f->tx || RING_SIZE - f->tx->len >= READ_ROOM))
+	if (!f->host_eof && !f->is_starved && !f->is_blocked && tcp_wants_read(f))
 		events |= LOOP_READ;
 	if (f->backlog)
 		events |= LOOP_WRITE;
@@ -865,7 +513,7 @@ static void work_on(struct tcp_flow *f)
 	bool output;
 
 	if (f->first_piece)
-		flush_pieces(f);
+		tcp_flush_flow(f);
 	if (f->host_reset || (!f->pcb && f->state != CONNECTING && (f->guest_reset || !f->backlog))) {
 		drop(f);
 		return;
@@ -885,7 +533,7 @@ static void work_on(struct tcp_flow *f)
 		SOCK(u, shutdown, f->fd);
 		f->shut = true;
 	}
-	output = push(f) || f->kick;
+	output = tcp_push(f) || f->kick;
 	f->kick = false;
 	if (f->ack_wanted || f->unannounced >= TCP_WND_MAX(f->pcb) / 4) {
 		announce(f);
@@ -911,7 +559,7 @@ void tcp_work(struct unet *u)
 		work_on(f);
 	}
 	u->piece_count = 0;
-	trim_rings(u);
+	tcp_rings_trim(u);
 	engine_arm();
 }
 
@@ -936,10 +584,10 @@ static void host_ready(void *owner, unsigned events)
 				f->host_reset = true;
 		}
 		if ((events & LOOP_WRITE) && !f->host_reset)
-			flush_backlog(f);
+			tcp_flush_backlog(f);
 		if ((events & LOOP_READ) && !f->host_reset && !f->host_eof)
-			read_host(f);
-		queue_work(f);
+			tcp_read_host(f);
+		tcp_queue_work(f);
 	}
 	unet_leave(u);
 }
@@ -1086,11 +734,7 @@ void tcp_flows_free(struct unet *u)
 	flow_table_free(&u->tcp);
 	free(u->pieces);
 	netif_free_queue(u);
-	for (struct ring *r = u->free_rings, *next; r; r = next) {
-		next = r->next;
-		free(r);
-	}
-	u->free_rings = NULL;
+	tcp_rings_free(u);
 }
 
 static const char *state_name(const struct tcp_flow *f)

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* A TCP flow, shared by tcp.c (its life) and tcp_data.c (its bytes) only. */
+#ifndef UNET_TCP_FLOW_H
+#define UNET_TCP_FLOW_H
+
+#include "unet/engine.h"
+
+enum {
+	LIST_OPEN = 0, LIST_CONNECTING = 1, LIST_LINGERING = 2,
+	RING_SIZE = TCP_WND,
+	RINGS_MAX = 1024,
+	PIECES = 1024,
+	SYN_LEN = TCP_HLEN_MIN + 8,
+};
+
+struct ring {
+	struct ring *next;              /* while free */
+	uint32_t start, len;
+	uint8_t data[RING_SIZE];
+};
+
+struct rx_piece {
+	const uint8_t *data;
+	uint32_t len;
+	uint32_t next;                  /* index + 1 of the flow's next piece */
+};
+
+enum tcp_flow_state { CONNECTING, OPENING, OPEN, LINGERING };
+
+struct tcp_flow {
+	struct flow flow;
+	struct unet *u;
+	struct tcp_pcb *pcb;
+	int fd;
+	struct loop_fd watch;
+	uint8_t state;
+	uint8_t resolver;               /* to 10.0.2.3: which of the host's */
+	bool watched, hung_up;
+	bool forwarded;                 /* opened by a client of the host's */
+	bool guest_fin, shut;           /* the guest closed its half; passed on to the host */
+	bool host_eof, fin_sent;        /* the same the other way */
+	bool guest_reset, host_reset;
+	bool opened;                    /* work_on has seen it OPEN */
+	bool ack_wanted, kick;          /* tcp_output is due */
+	bool in_work, is_blocked, is_starved;
+	struct tcp_flow *next_work, *next_blocked, *next_starved;
+	uint16_t guest_mss;
+	struct ring *tx, *backlog;
+	uint32_t given;                 /* of tx: bytes that lwIP has */
+	uint32_t first_piece, last_piece;       /* index + 1 */
+	uint32_t unannounced;           /* window given back since the last ACK */
+	uint64_t opened_ns, bytes_in, bytes_out;
+	uint8_t ip[IP4_HLEN], syn[SYN_LEN];     /* of the SYN that waits, options rewritten */
+};
+
+/* --- tcp.c --- */
+/* Have tcp_work() look at it. */
+void tcp_queue_work(struct tcp_flow *f);
+/* Forget it at once, with a reset to both sides. */
+void tcp_evict(struct tcp_flow *f);
+
+/* --- tcp_data.c --- */
+void tcp_ring_consume(struct ring *r, uint32_t len);
+void tcp_ring_put(struct unet *u, struct ring **at);    /* gives *at back, if there is one */
+void tcp_rings_trim(struct unet *u);
+void tcp_rings_free(struct unet *u);
+/* What the guest said goes to the host, as far as its socket takes it. */
+void tcp_flush_flow(struct tcp_flow *f);
+void tcp_flush_backlog(struct tcp_flow *f);
+/* Reads from the host's socket into the ring. */
+void tcp_read_host(struct tcp_flow *f);
+/* Gives lwIP as much as the guest's window takes now; true if there is something for tcp_output(). */
+bool tcp_push(struct tcp_flow *f);
+/* Whether the ring has room enough to read again. */
+bool tcp_wants_read(const struct tcp_flow *f);
+
+#endif
