@@ -198,8 +198,10 @@ static void put_configured(const struct dhcp *d, const struct request *q, struct
 
 static void put_all(const struct dhcp *d, const struct request *q, struct option_writer *w)
 {
-	static const uint8_t rest[] = { OPT_MASK, OPT_ROUTER, OPT_DNS, OPT_LEASE, OPT_T1, OPT_T2, OPT_BROADCAST, OPT_MTU,
-					OPT_HOSTNAME, OPT_DOMAIN, OPT_TFTP_SERVER, OPT_BOOTFILE, OPT_CLASS, OPT_SEARCH };
+	static const uint8_t rest[] = {
+		OPT_MASK, OPT_ROUTER, OPT_DNS, OPT_LEASE, OPT_T1, OPT_T2, OPT_BROADCAST, OPT_MTU, OPT_HOSTNAME,
+		OPT_DOMAIN, OPT_TFTP_SERVER, OPT_BOOTFILE, OPT_CLASS, OPT_SEARCH,
+	};
 	const uint8_t *wanted = q->options.value[OPT_PARAMETERS].data;
 	uint8_t n = q->options.value[OPT_PARAMETERS].len;
 	bool done[256] = { false };
@@ -249,7 +251,8 @@ static void reply(const struct dhcp *d, const struct request *q, uint8_t type, u
 	else
 		put_all(d, q, &w);
 	if (q->options.value[OPT_CLIENT_ID].data)       /* RFC 6842 */
-		option_put(&w, OPT_CLIENT_ID, q->options.value[OPT_CLIENT_ID].data, q->options.value[OPT_CLIENT_ID].len);
+		option_put(&w, OPT_CLIENT_ID, q->options.value[OPT_CLIENT_ID].data,
+			   q->options.value[OPT_CLIENT_ID].len);
 	*w.at++ = OPT_END;
 	used = (size_t)(w.at - r->data);
 	r->len = MAX(used, (size_t)MESSAGE_MIN);

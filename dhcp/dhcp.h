@@ -39,7 +39,10 @@ void dhcp_free(struct dhcp *d);
 bool dhcp_input(struct dhcp *d, uint64_t now_ns, const void *request, size_t len, struct dhcp_reply *reply);
 /* Addresses that are offered, leased or declined now. */
 unsigned dhcp_leases(const struct dhcp *d, uint64_t now_ns);
-/* The search list does not fit DNS's rules (a label over 63 bytes, an empty one)?  Returns the first bad entry or NULL. */
+/*
+ * The search list does not fit DNS's rules (a label over 63 bytes, an empty one)?  Returns the first bad entry or
+ * NULL.
+ */
 const char *dhcp_bad_search(const char *const *dnssearch);
 
 #endif

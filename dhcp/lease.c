@@ -13,7 +13,8 @@ void lease_init(struct lease_table *t, const struct dhcp_config *c)
 	t->first = first;
 	t->skip[0] = ntohl(c->server.s_addr);
 	t->skip[1] = ntohl(c->dns.s_addr);
-	t->count = first < last ? MIN(last - first, (uint32_t)DHCP_LEASES_MAX) : 0;     /* the last one is the broadcast's */
+	/* the last one is the broadcast's */
+	t->count = first < last ? MIN(last - first, (uint32_t)DHCP_LEASES_MAX) : 0;
 }
 
 uint32_t lease_address(const struct lease_table *t, const struct lease *l)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * openat2(2) with RESOLVE_BENEATH keeps every name, and every symbolic link on the way, beneath the folder.  Kernels before
- * 5.6 (and sandboxes without it) get a walk that opens one component after the other and follows no link.
+ * openat2(2) with RESOLVE_BENEATH keeps every name, and every symbolic link on the way, beneath the folder.  Kernels
+ * before 5.6 (and sandboxes without it) get a walk that opens one component after the other and follows no link.
  * Only regular files are served: a FIFO would block, a device never end.
  */
 #include "tftp/root.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Transfers.  Each has a port of our own as its identifier (RFC 1350 section 4), sends a window of blocks, and goes on when
- * the last of them is acknowledged; an ACK of an earlier block starts again behind it (RFC 7440), but the same ACK twice
- * does not send the data twice (the Sorcerer's Apprentice).  Block numbers wrap to 0.
+ * Transfers.  Each has a port of our own as its identifier (RFC 1350 section 4), sends a window of blocks, and goes on
+ * when the last of them is acknowledged; an ACK of an earlier block starts again behind it (RFC 7440), but the same ACK
+ * twice does not send the data twice (the Sorcerer's Apprentice).  Block numbers wrap to 0.
  *
  * In netascii a line feed becomes CR LF and a carriage return CR NUL (RFC 764), so the place in the file where a block
  * begins is known only for blocks that have been made: it is kept for the window.
@@ -335,7 +335,8 @@ static void read_request(struct tftp *t, const struct tftp_peer *from, struct cu
 		bool missing = file == -ENOENT || file == -ENOTDIR;
 
 		log_net("tftp", "request for '%s' refused: %s", name, strerror(-file));
-		send_error(t, from, TFTP_PORT, missing ? E_NOT_FOUND : E_ACCESS, missing ? "File not found" : "Access violation");
+		send_error(t, from, TFTP_PORT, missing ? E_NOT_FOUND : E_ACCESS,
+			   missing ? "File not found" : "Access violation");
 		return;
 	}
 	s = take_session(t, from);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A read-only TFTP server (RFC 1350) with the options of RFC 2347: blksize (2348), tsize and timeout (2349), windowsize
- * (7440).  Datagrams in, datagrams out by a callback; files come from a struct tftp_files (tftp/root.h has the host's), time from
- * a clock.
+ * (7440).  Datagrams in, datagrams out by a callback; files come from a struct tftp_files (tftp/root.h has the host's),
+ * time from a clock.
  */
 #ifndef TFTP_TFTP_H
 #define TFTP_TFTP_H

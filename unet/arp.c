@@ -82,8 +82,8 @@ void arp_learn(struct unet *u, const struct addr *ip, const uint8_t mac[6])
 	n->held_count = 0;
 }
 
-static void send_arp(struct unet *u, const uint8_t to[6], uint16_t op, const struct addr *sender, const struct addr *target,
-		 const uint8_t target_mac[6])
+static void send_arp(struct unet *u, const uint8_t to[6], uint16_t op, const struct addr *sender,
+		     const struct addr *target, const uint8_t target_mac[6])
 {
 	struct pbuf *p = pbuf_alloc(PBUF_RAW, ARP_LEN, PBUF_RAM);
 	uint8_t mac[6], *b;
@@ -187,7 +187,8 @@ void arp_input(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice body)
 	/* nobody else is the gateway, and a probe (RFC 5227: sender 0.0.0.0) teaches nothing */
 	if (ip_in_net(u, &sender) && ip_place(u, &sender) == PLACE_NOBODY)
 		arp_learn(u, &sender, b + 8);
-	if (op == ARP_REQUEST && (addr_equal(&target, &u->host) || (addr_equal(&target, &u->dns_addr) && ip_in_net(u, &target))))
+	if (op == ARP_REQUEST && ip_in_net(u, &target) &&
+	    (addr_equal(&target, &u->host) || addr_equal(&target, &u->dns_addr)))
 		send_arp(u, eth + 6, ARP_REPLY, &target, &sender, b + 8);
 }
 

@@ -295,7 +295,8 @@ static void readable(void *owner, unsigned events)
 
 	(void)events;
 	unet_enter(u);
-	for (int i = 0; i < 8; i++) {   /* what is not an answer is passed over; a flood of it has to wait for its turn */
+	/* what is not an answer is passed over; a flood of it has to wait for its turn */
+	for (int i = 0; i < 8; i++) {
 		struct sockaddr_storage from;
 		struct iovec iov = { u->datagram, 65536 };
 		ssize_t n = SOCK(u, receive, q->fd, &iov, 1, &from);

@@ -214,7 +214,8 @@ struct tcp_pcb *engine_connect(struct unet *u, const struct addr *src, uint16_t 
 
 /*
  * Fault 4: the persist timer must not tick without something unsent, or with something in flight.
- * And a guest whose CPU is an interpreter answers late now and then, but the wire loses nothing: a second, as RFC 6298 has it.
+ * And a guest whose CPU is an interpreter answers late now and then, but the wire loses nothing: a second, as RFC 6298
+ * has it.
  */
 static void before_tick(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Flow tables, and the keyed hash (SipHash-2-4, Aumasson and Bernstein 2012) that keeps guests from choosing buckets. */
+/* Flow tables, and the keyed hash (SipHash-2-4, Aumasson and Bernstein 2012): guests must not choose their buckets. */
 #include "unet/flow.h"
 
 #include <assert.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * hostfwd: sockets of the host whose clients reach a guest.  A TCP client is accepted at once (the host's kernel knows
- * no other way) but not read until the guest has accepted, too; if the guest refuses, the client gets RST.  A UDP rule's
- * socket also carries what the guest sends from that address and port.
+ * no other way) but not read until the guest has accepted, too; if the guest refuses, the client gets RST.  A UDP
+ * rule's socket also carries what the guest sends from that address and port.
  */
 #include <arpa/inet.h>
 #include <errno.h>

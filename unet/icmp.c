@@ -84,7 +84,8 @@ void icmp_error(struct unet *u, const struct packet *p, unsigned what)
 	/* never about an error, a fragment or something without a sender (RFC 1122 3.2.2) */
 	if (addr_v4(&p->src) == 0 || (be16(p->ip + 6) & IP4_OFFSET))
 		return;
-	if (p->protocol == PROTO_ICMP && (n <= p->ip_len || (quote[p->ip_len] != ECHO_REQUEST && quote[p->ip_len] != ECHO_REPLY)))
+	if (p->protocol == PROTO_ICMP &&
+	    (n <= p->ip_len || (quote[p->ip_len] != ECHO_REQUEST && quote[p->ip_len] != ECHO_REPLY)))
 		return;
 	memcpy(quote, p->ip, MIN(n, p->ip_len));
 	icmp_error_bytes(u, &u->host, &p->src, what, u->cfg.mtu, quote, n);
@@ -196,8 +197,8 @@ static struct echo_flow *open_flow(struct unet *u, const struct flow_key *key)
 	if (fd < 0) {
 		if (fd == -EACCES || fd == -EPERM) {
 			if (!u->ping_warned)
-				log_user("the guest's ping to the outside goes unanswered: the host allows no ping sockets "
-					 "(sysctl net.ipv4.ping_group_range)");
+				log_user("the guest's ping to the outside goes unanswered: the host allows no ping "
+					 "sockets (sysctl net.ipv4.ping_group_range)");
 			u->ping_warned = true;
 		}
 		u->counters.dropped_limit++;

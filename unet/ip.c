@@ -56,7 +56,8 @@ void ip_deliver(struct unet *u, struct packet *p)
 		u->counters.dropped_destination++;
 		if (place == PLACE_FORBIDDEN && p->dst.b[12] < 224 && !u->cfg.restricted)
 			icmp_error(u, p, ICMP_UNREACH_NET);
-		log_net("unet", "packet to %d.%d.%d.%d refused", p->dst.b[12], p->dst.b[13], p->dst.b[14], p->dst.b[15]);
+		log_net("unet", "packet to %d.%d.%d.%d refused", p->dst.b[12], p->dst.b[13], p->dst.b[14],
+			p->dst.b[15]);
 		return;
 	}
 	if (place == PLACE_NOBODY) {
@@ -95,8 +96,9 @@ void ip_frame(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice s, const
 	if (slice_copy(s, 0, p.ip, IP4_HLEN) < IP4_HLEN || p.ip[0] >> 4 != 4)
 		goto malformed;
 	p.ip_len = (p.ip[0] & 15) * 4;
-	if (p.ip_len < IP4_HLEN || slice_copy(s, IP4_HLEN, p.ip + IP4_HLEN, p.ip_len - IP4_HLEN) < p.ip_len - (unsigned)IP4_HLEN)
+	if (p.ip_len < IP4_HLEN || s.len < p.ip_len)
 		goto malformed;
+	slice_copy(s, IP4_HLEN, p.ip + IP4_HLEN, p.ip_len - IP4_HLEN);
 	total = be16(p.ip + 2);
 	if (f->gso == GSO_NONE) {
 		/* longer frames are padded ones */
@@ -104,7 +106,7 @@ void ip_frame(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice s, const
 			goto malformed;
 		s.len = total;
 	} else {
-		/* what asks for segmentation may leave length and checksum to it; it is one packet up to the 64 KB limit */
+		/* what asks for segmentation may leave length and checksum to it */
 		if (s.len > 65535 || p.gso_size == 0)
 			goto malformed;
 		put_be16(p.ip + 2, (uint16_t)s.len);

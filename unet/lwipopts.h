@@ -13,7 +13,8 @@
 #define LWIP_TIMERS 0                   /* engine.c calls tcp_tmr() on virtual time */
 #define LWIP_STATS 0
 #define MEM_LIBC_MALLOC 1
-#define MEMP_MEM_MALLOC 1               /* fixed pools would make tcp_alloc() kill live connections; flow.c bounds them */
+/* fixed pools would make tcp_alloc() kill live connections; flow.c bounds them */
+#define MEMP_MEM_MALLOC 1
 #define MEM_ALIGNMENT 8
 
 #define LWIP_IPV4 1

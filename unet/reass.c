@@ -3,8 +3,8 @@
  * Reassembly of IPv4 fragments (RFC 791 section 3.2, RFC 815's idea of holes kept as a sorted list of what is there).
  *
  * Bounded thrice: by datagrams, by fragments of one datagram, and by bytes held in all.  When a bound is met the oldest
- * datagram goes.  Fragments that overlap others with anything but an exact copy condemn their datagram, as RFC 5722 says
- * for IPv6: nobody honest sends them.
+ * datagram goes.  Fragments that overlap others with anything but an exact copy condemn their datagram, as RFC 5722
+ * says for IPv6: nobody honest sends them.
  */
 #include <stdlib.h>
 
@@ -85,7 +85,8 @@ static void expired(void *owner)
 
 			memcpy(quote, o->first.ip, o->first.ip_len);
 			memcpy(quote + o->first.ip_len, o->parts[0].data, n);
-			icmp_error_bytes(r->u, &r->u->host, &o->src, ICMP_REASS_EXCEEDED, 0, quote, o->first.ip_len + n);
+			icmp_error_bytes(r->u, &r->u->host, &o->src, ICMP_REASS_EXCEEDED, 0, quote,
+					 o->first.ip_len + n);
 		}
 		forget(r, o);
 		r->u->counters.dropped_other++;

@@ -58,8 +58,8 @@ struct unet_sockets {
 	void (*rewatch)(void *owner, struct loop_fd *w, unsigned events);
 	void (*unwatch)(void *owner, struct loop_fd *w);
 	/*
-	 * A small text file (resolv.conf) with a stamp that changes when it does.  With buf NULL only the stamp is taken.
-	 * Returns the length read, at most size.
+	 * A small text file (resolv.conf) with a stamp that changes when it does.  With buf NULL only the stamp is
+	 * taken.  Returns the length read, at most size.
 	 */
 	ssize_t (*file)(void *owner, const char *path, char *buf, size_t size, uint64_t *stamp);
 };

@@ -183,7 +183,10 @@ void unet_arm_expiry(struct unet *u);
 /* --- netif.c --- */
 void netif_init_port(struct unet *u);
 void netif_free_queue(struct unet *u);
-/* Takes the reference to p (an IP or ARP packet).  Returns false, with p still the caller's, if `may_wait` and the queue is full. */
+/*
+ * Takes the reference to p (an IP or ARP packet).  Returns false, with p still the caller's, if `may_wait` and the
+ * queue is full.
+ */
 bool netif_queue(struct unet *u, const uint8_t dst[6], const uint8_t src[6], uint16_t type, struct pbuf *p,
 		 const struct facts *facts, bool may_wait);
 void netif_flush(struct unet *u);
@@ -199,7 +202,8 @@ void arp_learn(struct unet *u, const struct addr *ip, const uint8_t mac[6]);
 /* Sends an IP packet to a guest's address, asking for its MAC first if need be.  As netif_queue. */
 bool arp_output(struct unet *u, const struct addr *dst, const struct addr *src, struct pbuf *p,
 		const struct facts *facts, bool may_wait);
-void unet_mac(const struct unet *u, const struct addr *ip, uint8_t mac[6]);     /* that unet shows for its own address */
+/* The MAC that unet shows for an address of its own. */
+void unet_mac(const struct unet *u, const struct addr *ip, uint8_t mac[6]);
 
 /* --- ip.c --- */
 enum place {                    /* where a destination of the guest's leads */
@@ -216,7 +220,10 @@ void ip_frame(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice s, const
 void ip_deliver(struct unet *u, struct packet *p);
 /* A buffer for an IP payload of len bytes, with room in front for the IP header. */
 struct pbuf *ip_alloc(uint32_t len);
-/* Puts an IPv4 header in front of p (whose reference it takes) and sends it to the guest, cut up if it exceeds the MTU. */
+/*
+ * Puts an IPv4 header in front of p (whose reference it takes) and sends it to the guest, cut up if it exceeds the
+ * MTU.
+ */
 void ip_send(struct unet *u, const struct addr *src, const struct addr *dst, uint8_t protocol, uint8_t ttl,
 	     struct pbuf *p, const struct facts *facts);
 /* The same straight to a MAC. */
@@ -245,7 +252,8 @@ void engine_arm(void);          /* the TCP timers run while there is a connectio
 bool tcp_flows_init(struct unet *u);
 void tcp_flows_free(struct unet *u);
 void tcp_guest_input(struct unet *u, struct packet *p);
-void tcp_flush_pieces(struct unet *u);  /* what was received goes to the sockets: the frame's memory is about to go away */
+/* what was received goes to the sockets: the frame's memory is about to go away */
+void tcp_flush_pieces(struct unet *u);
 void tcp_work(struct unet *u);
 void tcp_unblock(struct unet *u);       /* the queue has room again */
 uint16_t tcp_segment_size(struct unet *u, const struct flow_key *k);    /* of the guest's MSS, for GSO */
@@ -279,7 +287,8 @@ void icmp_free(struct unet *u);
 void icmp_resume(struct unet *u);
 void icmp_guest_input(struct unet *u, struct packet *p);
 enum { ICMP_UNREACH_NET = 0x300, ICMP_UNREACH_HOST = 0x301, ICMP_UNREACH_PROTOCOL = 0x302, ICMP_UNREACH_PORT = 0x303,
-       ICMP_UNREACH_FRAG = 0x304, ICMP_UNREACH_PROHIBITED = 0x30d, ICMP_TTL_EXCEEDED = 0xb00, ICMP_REASS_EXCEEDED = 0xb01 };
+       ICMP_UNREACH_FRAG = 0x304, ICMP_UNREACH_PROHIBITED = 0x30d, ICMP_TTL_EXCEEDED = 0xb00,
+       ICMP_REASS_EXCEEDED = 0xb01 };
 /* An error about p; what is one of the above.  src NULL: from the gateway. */
 void icmp_error(struct unet *u, const struct packet *p, unsigned what);
 /* The same about a packet whose first bytes are given, from anyone. */

@@ -14,7 +14,8 @@ static void serve_dhcp(struct unet *u, const struct packet *p, struct slice data
 	uint8_t request[DATAGRAM_MAX];
 	struct dhcp_reply r;
 	struct addr to, leased;
-	struct facts facts = { .needs_csum = true, .csum_start = IP4_HLEN, .csum_offset = 6, .hdr_len = IP4_HLEN + UDP_HLEN };
+	struct facts facts = { .needs_csum = true, .csum_start = IP4_HLEN, .csum_offset = 6,
+			       .hdr_len = IP4_HLEN + UDP_HLEN };
 	uint32_t len = slice_copy(data, 0, request, sizeof(request));
 	struct pbuf *q;
 	uint8_t *h;
@@ -36,7 +37,8 @@ static void serve_dhcp(struct unet *u, const struct packet *p, struct slice data
 	put_be16(h + 4, q->tot_len);
 	put_be16(h + 6, checksum_fold(checksum_pseudo(u->host.b + 12, to.b + 12, 4, PROTO_UDP, q->tot_len)));
 	memcpy(h + UDP_HLEN, r.data, r.len);
-	ip_send_to(u, r.to.s_addr == INADDR_BROADCAST ? everyone : r.mac, &u->host, &to, PROTO_UDP, TTL_DEFAULT, q, &facts);
+	ip_send_to(u, r.to.s_addr == INADDR_BROADCAST ? everyone : r.mac, &u->host, &to, PROTO_UDP, TTL_DEFAULT, q,
+		   &facts);
 }
 
 static void send_tftp(void *owner, const struct tftp_peer *to, uint16_t from_port, const void *data, size_t len)
@@ -68,8 +70,9 @@ static bool open_tftp(struct unet *u, struct err *err)
 	u->tftp_root = tftp_root_open(u->cfg.tftp, err);
 	if (!u->tftp_root)
 		return false;
-	u->tftp = tftp_new(&(struct tftp_config){ .clock = u->cfg.clock, .files = &tftp_root_files, .files_owner = u->tftp_root,
-						  .mtu = u->cfg.mtu, .send = send_tftp, .random = random_tftp, .owner = u });
+	u->tftp = tftp_new(&(struct tftp_config){
+		.clock = u->cfg.clock, .files = &tftp_root_files, .files_owner = u->tftp_root, .mtu = u->cfg.mtu,
+		.send = send_tftp, .random = random_tftp, .owner = u });
 	return u->tftp ? true : err_set(err, "out of memory");
 }
 

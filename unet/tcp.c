@@ -2,8 +2,8 @@
 /*
  * TCP flows: one host socket and one lwIP connection each.  tcp_data.c moves the bytes.
  *
- *   CONNECTING   the guest's SYN is kept, the host's connect() is under way; lwIP knows nothing yet.  Its outcome decides
- *                whether the guest gets SYN-ACK, RST or an ICMP error.
+ *   CONNECTING   the guest's SYN is kept, the host's connect() is under way; lwIP knows nothing yet.  The outcome
+ *                decides whether the guest gets SYN-ACK, RST or an ICMP error.
  *   OPENING      the SYN (or, for a forward, ours) is with lwIP; the handshake with the guest runs.
  *   OPEN         data both ways; each side may have closed its half.
  *   LINGERING    both halves are closed and the socket is gone; lwIP finishes LAST_ACK or TIME_WAIT.
@@ -304,8 +304,8 @@ static void make_room(struct unet *u, bool connecting)
 
 static void saved_packet(const struct tcp_flow *f, struct packet *p)
 {
-	*p = (struct packet){ .src = f->flow.key.guest, .dst = f->flow.key.far, .protocol = PROTO_TCP, .ip_len = IP4_HLEN,
-			      .ttl = f->ip[8] };
+	*p = (struct packet){ .src = f->flow.key.guest, .dst = f->flow.key.far, .protocol = PROTO_TCP,
+			      .ip_len = IP4_HLEN, .ttl = f->ip[8] };
 	memcpy(p->ip, f->ip, IP4_HLEN);
 }
 

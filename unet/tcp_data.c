@@ -3,9 +3,9 @@
  * The bytes of TCP flows.
  *
  * Guest to host: lwIP's recv callback gets pbufs that point into the frame itself.  They are only noted down as pieces;
- * before the frame's memory goes away one writev() per flow passes them on, and one ACK answers all.  What the host does
- * not take is copied into the flow's backlog ring, which holds a whole receive window, and is acknowledged as window
- * only when it leaves.
+ * before the frame's memory goes away one writev() per flow passes them on, and one ACK answers all.  What the host
+ * does not take is copied into the flow's backlog ring, which holds a whole receive window, and is acknowledged as
+ * window only when it leaves.
  *
  * Host to guest: readv() straight into the flow's ring, from where lwIP's segments point at the bytes (no copy) until
  * they are acknowledged.  tcp_push() hands lwIP just what fits the guest's window, in segments of many MSS if the

@@ -35,7 +35,8 @@ struct udp_flow {
 static void send_pbuf(struct unet *u, const struct addr *src, uint16_t src_port, const struct addr *dst,
 		      uint16_t dst_port, struct pbuf *p)
 {
-	struct facts facts = { .needs_csum = true, .csum_start = IP4_HLEN, .csum_offset = 6, .hdr_len = IP4_HLEN + UDP_HLEN };
+	struct facts facts = { .needs_csum = true, .csum_start = IP4_HLEN, .csum_offset = 6,
+			       .hdr_len = IP4_HLEN + UDP_HLEN };
 	uint8_t *h = p->payload;
 
 	put_be16(h, src_port);
@@ -56,7 +57,10 @@ void udp_send(struct unet *u, const struct addr *src, uint16_t src_port, const s
 	send_pbuf(u, src, src_port, dst, dst_port, p);
 }
 
-/* Tells the guest of an ICMP error that a datagram of its own met; the quote is put together again from what is known. */
+/*
+ * Tells the guest of an ICMP error that a datagram of its own met; the quote is put together again from what is
+ * known.
+ */
 void udp_icmp_from_error(struct unet *u, const struct sock_error *e, const struct addr *guest, uint16_t guest_port)
 {
 	unsigned what = e->icmp == 4 ? (unsigned)(e->type << 8 | e->code) : icmp_of_errno(e->error);
@@ -111,7 +115,8 @@ static int relay(struct unet *u, int fd, struct loop_fd *watch, const struct add
 				break;
 			continue;               /* an error of an earlier send: the queue told it */
 		}
-		if (n > 65535 - IP4_HLEN - UDP_HLEN || !addr_from_sock(&from, &src, &port) || !addr_is4(&src) || port == 0)
+		if (n > 65535 - IP4_HLEN - UDP_HLEN || !addr_from_sock(&from, &src, &port) || !addr_is4(&src) ||
+		    port == 0)
 			continue;
 		src = fwd_shown_source(u, &src);
 		if (forward)

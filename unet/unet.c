@@ -79,8 +79,8 @@ static bool parse_address(const char *text, struct in_addr *a, const char *what,
 	return true;
 }
 
-bool unet_config_addresses(struct unet_config *c, const char *net, const char *host, const char *dns, const char *dhcpstart,
-			   struct err *err)
+bool unet_config_addresses(struct unet_config *c, const char *net, const char *host, const char *dns,
+			   const char *dhcpstart, struct err *err)
 {
 	uint32_t n = 0x0a000200, m = 0xffffff00;
 
@@ -245,7 +245,8 @@ void unet_leave(struct unet *u)
 	do {
 		tcp_work(u);
 		netif_flush(u);
-		if (netif_room(u)) {    /* who met a full queue goes on; so does who met a full port, once ready() was called */
+		/* who met a full queue goes on; so does who met a full port, once ready() was called */
+		if (netif_room(u)) {
 			tcp_unblock(u);
 			udp_resume(u);
 		}

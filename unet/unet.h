@@ -22,8 +22,8 @@
 struct unet;
 
 /*
- * The host's sockets.  The default (unet_host_sockets) is non-blocking system calls watched by a loop; tests and fuzzers
- * simulate.  All calls return >= 0 or -errno, and none blocks.
+ * The host's sockets.  The default (unet_host_sockets) is non-blocking system calls watched by a loop; tests and
+ * fuzzers simulate.  All calls return >= 0 or -errno, and none blocks.
  */
 struct unet_sockets;
 const struct unet_sockets *unet_host_sockets(void);
@@ -50,15 +50,18 @@ struct unet_config {
 	struct sockaddr_storage dns_host[UNET_DNS_HOSTS];       /* asked instead of those resolv.conf names, if any */
 	unsigned dns_hosts;
 	struct unet_limits {
-		uint32_t tcp_flows, tcp_pending, udp_flows, icmp_flows, fragments;      /* 0: the default, see docs/NETWORK.md */
+		/* 0: the default, see docs/NETWORK.md */
+		uint32_t tcp_flows, tcp_pending, udp_flows, icmp_flows, fragments;
 	} limits;
 };
 /* QEMU's defaults: 10.0.2.0/24 and so on. */
 void unet_config_defaults(struct unet_config *c);
-/* `net=`, `host=`, `dns=`, `dhcpstart=` text into the config, with QEMU's rules and messages (facts 1.1).  mask and derived
- * addresses are computed; NULL arguments mean "not given". */
-bool unet_config_addresses(struct unet_config *c, const char *net, const char *host, const char *dns, const char *dhcpstart,
-			   struct err *err);
+/*
+ * `net=`, `host=`, `dns=`, `dhcpstart=` text into the config, with QEMU's rules and messages.  mask and derived addresses
+ * are computed; NULL arguments mean "not given".
+ */
+bool unet_config_addresses(struct unet_config *c, const char *net, const char *host, const char *dns,
+			   const char *dhcpstart, struct err *err);
 
 /* Adds one resolver, "ADDR[:PORT]" with IPv6 addresses in brackets if a port follows: dns-host=, repeatable. */
 bool unet_config_dns_host(struct unet_config *c, const char *text, struct err *err);
@@ -68,8 +71,9 @@ void unet_free(struct unet *u);         /* closes every flow; the port must be p
 struct port *unet_port(struct unet *u);
 
 /*
- * "[tcp|udp]:[haddr]:hport-[gaddr]:gport".  On failure err holds QEMU's text: Invalid host forwarding rule 'R' (reason), or
- * Could not set up host forwarding rule 'R': errno text.  Port 0 asks for any free one; *bound (may be NULL) gets it.
+ * "[tcp|udp]:[haddr]:hport-[gaddr]:gport".  On failure err holds QEMU's text: Invalid host forwarding rule 'R'
+ * (reason), or Could not set up host forwarding rule 'R': errno text.  Port 0 asks for any free one; *bound (may be
+ * NULL) gets it.
  */
 bool unet_hostfwd_add(struct unet *u, const char *rule, uint16_t *bound, struct err *err);
 bool unet_hostfwd_remove(struct unet *u, const char *rule, struct err *err);    /* "[tcp|udp]:[haddr]:hport" */
@@ -78,7 +82,8 @@ bool unet_hostfwd_remove(struct unet *u, const char *rule, struct err *err);    
 void unet_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
 struct unet_counters {
 	uint64_t frames_in, frames_out, bytes_in, bytes_out;
-	uint64_t dropped_malformed, dropped_source, dropped_destination, dropped_limit, dropped_restricted, dropped_other;
+	uint64_t dropped_malformed, dropped_source, dropped_destination, dropped_limit, dropped_restricted,
+		dropped_other;
 	uint64_t tcp_opened, tcp_refused, tcp_evicted, udp_opened, udp_evicted, icmp_opened;
 };
 void unet_get_counters(const struct unet *u, struct unet_counters *out);
