@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cpu/lapic.c, driven through its registers and its bus, as processors, devices and kernels do. */
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,7 +27,8 @@ enum {
 struct one {
 	struct lapic apic;
 	struct bench *bench;
-	unsigned kicks, eois, acks;
+	atomic_uint kicks;
+	unsigned eois, acks;
 	uint8_t last_eoi;
 	uint64_t deadline;
 };
@@ -498,6 +501,61 @@ static void init_clears_all_but_identity(void **state)
 	assert_true(b->cpu[1].deadline == CLOCK_NEVER);
 }
 
+enum { SENDERS = 3, MESSAGES = 5000 };
+static struct sender {
+	struct bench *b;
+	uint8_t vector;
+	atomic_bool waiting;            /* its interrupt is on the way */
+} senders[SENDERS];
+
+static void *sender(void *arg)
+{
+	struct sender *s = arg;
+	unsigned n;
+
+	for (n = 0; n < MESSAGES; n++) {
+		while (atomic_load(&s->waiting))
+			sched_yield();
+		atomic_store(&s->waiting, true);
+		lapic_bus_msi(&s->b->bus, n & 1 ? 0xfee00000 : 0xfee01004, s->vector | (n & 2 ? 0xc000 : 0));
+	}
+	return NULL;
+}
+
+/* Only atomic state is touched from elsewhere (run it under the thread sanitizer, too). */
+static void interrupts_from_other_threads_are_not_lost(void **state)
+{
+	struct bench *b = *state;
+	pthread_t threads[SENDERS];
+	unsigned n, taken = 0;
+
+	enable(b);
+	for (n = 0; n < SENDERS; n++) {
+		senders[n].b = b;
+		senders[n].vector = 0x31 + 0x11 * n;
+		atomic_store(&senders[n].waiting, false);
+		assert_int_equal(pthread_create(&threads[n], NULL, sender, &senders[n]), 0);
+	}
+	while (taken < SENDERS * MESSAGES) {
+		int vector;
+
+		if (!(pending(b, 0) & LAPIC_INTR)) {
+			sched_yield();
+			continue;
+		}
+		vector = ack(b, 0);
+		assert_true(vector >= 0x31 && (vector - 0x31) % 0x11 == 0);
+		put(b, 0, TPR, taken & 0x1f);
+		put(b, 0, EOI, 0);
+		put(b, 0, TPR, 0);
+		taken++;
+		atomic_store(&senders[(vector - 0x31) / 0x11].waiting, false);
+	}
+	for (n = 0; n < SENDERS; n++)
+		pthread_join(threads[n], NULL);
+	assert_int_equal(pending(b, 0), 0);
+}
+
 static void check_line(void *to, const char *line)
 {
 	assert_true(strlen(line) < 128);
@@ -537,6 +595,7 @@ int main(void)
 		cmocka_unit_test_setup(x2apic_has_msrs_instead_of_a_page, setup),
 		cmocka_unit_test_setup(illegal_vectors_are_reported, setup),
 		cmocka_unit_test_setup(odd_accesses_do_nothing, setup),
+		cmocka_unit_test_setup(interrupts_from_other_threads_are_not_lost, setup),
 		cmocka_unit_test_setup(init_clears_all_but_identity, setup),
 		cmocka_unit_test_setup(it_prints_itself_whatever_is_pending, setup),
 	};
