@@ -277,6 +277,8 @@ static struct cpu *cpu_new(struct cpus *s, unsigned index)
 	}
 	mmu_init(c);
 	lapic_init(&c->apic, &s->apic_bus, s->model.tsc_hz, &apic_ops, c);
+	c->apic.x2apic = cpu_has(&s->model, CPU_X2APIC);
+	c->apic.tsc_deadline_mode = cpu_has(&s->model, CPU_TSC_DEADLINE);
 	return c;
 }
 
