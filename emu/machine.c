@@ -387,6 +387,7 @@ static bool make_pc(struct machine *m, struct err *err)
 
 	if (o->vga != OPTION_VGA_NONE && !(o->vga == OPTION_VGA_DEFAULT && o->nodefaults))
 		c.vga = PC_VGA_STD;
+	m->wall_ns = (uint64_t)now * 1000000000 - run_now(m->run);
 	if (o->rtc_localtime && !o->rtc_given) {
 		struct tm tm;
 
@@ -423,7 +424,9 @@ struct machine *machine_new(const struct options *o, struct err *err)
 	/* ... then what others could see. */
 	if (!drives_open(m, err) || !network_backends(m, err) || !make_pc(m, err))
 		goto fail;
-	run_attach(m->run, &(struct run_machine){ m->cpus, pc_memory(m->pc), pc_ports(m->pc), int_ack, apic_eoi, reset, m });
+	run_attach(m->run, &(struct run_machine){ .cpus = m->cpus, .memory = pc_memory(m->pc), .ports = pc_ports(m->pc),
+						  .int_ack = int_ack, .apic_eoi = apic_eoi, .wall_ns = m->wall_ns, .reset = reset,
+						  .owner = m });
 	if (!network_cards(m, err) || !drives_cards(m, err) || !network_dumps(m, err))
 		goto fail;
 	/* The cards came after pc_new's own reset. */

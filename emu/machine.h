@@ -103,6 +103,7 @@ struct machine {
 	const struct options *o;
 	struct run *run;
 	uint8_t *ram;
+	uint64_t wall_ns;               /* since 1970 when virtual time was 0 */
 	struct cpus *cpus;
 	struct pc *pc;
 	struct kernel *kernel;

@@ -334,12 +334,19 @@ static void op_wake(void *owner, struct cpu *c)
 		wake_vcpu(v);
 }
 
+static uint64_t op_wall(void *owner)
+{
+	struct run *r = owner;
+
+	return r->machine.wall_ns;
+}
+
 const struct cpu_ops *run_cpu_ops(void)
 {
 	static const struct cpu_ops ops = {
 		.mem_read = op_mem_read, .mem_write = op_mem_write, .io_read = op_io_read, .io_write = op_io_write,
 		.page = op_page, .mark_code = op_mark_code, .int_ack = op_int_ack, .now = run_now, .deadline = op_deadline,
-		.wake = op_wake, .apic_eoi = op_apic_eoi,
+		.wake = op_wake, .apic_eoi = op_apic_eoi, .wall = op_wall,
 	};
 	return &ops;
 }
