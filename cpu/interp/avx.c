@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AVX and AVX2 instructions that have no legacy twin: broadcasts, moves across the halves, variable shifts, masked moves and
- * gathers (SDM volume 2).  The others are beside their twins, in sse_*.c.
+ * AVX and AVX2 instructions that have no legacy twin: broadcasts, moves across the halves, variable shifts, masked
+ * moves and gathers (SDM volume 2).  The others are beside their twins, in sse_*.c.
  */
 #include "cpu/interp/simd.h"
 
@@ -47,7 +47,7 @@ static void op_vzeroall(struct cpu *c, const struct insn *i)
 		put_ymm(c, n, (struct v256){ V0, V0 });
 }
 
-/* --- broadcasts --------------------------------------------------------------------------------------------------------- */
+/* --- broadcasts ---------------------------------------------------------------------------------------------- */
 
 static void op_broadcast(struct cpu *c, const struct insn *i)
 {
@@ -78,7 +78,7 @@ static void op_broadcast(struct cpu *c, const struct insn *i)
 	put_wide(c, i, i->o[0].reg, (union wide){ .v = { r.v, r.v } });
 }
 
-/* --- across the halves ---------------------------------------------------------------------------------------------------- */
+/* --- across the halves --------------------------------------------------------------------------------------- */
 
 static void op_vextract128(struct cpu *c, const struct insn *i)
 {
@@ -145,7 +145,7 @@ static void op_vpermq(struct cpu *c, const struct insn *i)
 	put_ymm(c, i->o[0].reg, r.v);
 }
 
-/* --- a shift count for each element ------------------------------------------------------------------------------------------ */
+/* --- a shift count for each element -------------------------------------------------------------------------- */
 
 static void op_shift_variable(struct cpu *c, const struct insn *i)
 {
@@ -176,7 +176,7 @@ static void op_shift_variable(struct cpu *c, const struct insn *i)
 	put_wide(c, i, i->o[0].reg, r);
 }
 
-/* --- masked moves: elements whose mask bit (sign) is clear are not accessed --------------------------------------------------- */
+/* --- masked moves: elements whose mask bit (sign) is clear are not accessed ---------------------------------- */
 
 static bool masked_in(const union wide *mask, unsigned size, unsigned n)
 {
@@ -224,8 +224,8 @@ static void op_maskmov(struct cpu *c, const struct insn *i)
 }
 
 /*
- * Elements arrive in order, and each clears its mask element: after a fault the instruction goes on where it stopped (SDM
- * volume 2, VGATHERDPS).
+ * Elements arrive in order, and each clears its mask element: after a fault the instruction goes on where it stopped
+ * (SDM volume 2, VGATHERDPS).
  */
 static void op_gather(struct cpu *c, const struct insn *i)
 {
@@ -288,7 +288,10 @@ const op_handler avx_ops[OP_COUNT] = {
 	[OP_VPERMD] = op_vpermd, [OP_VPERMPS] = op_vpermd, [OP_VPERMQ] = op_vpermq, [OP_VPERMPD] = op_vpermq,
 	[OP_VPSLLVD] = op_shift_variable, [OP_VPSRLVD] = op_shift_variable, [OP_VPSRAVD] = op_shift_variable,
 	[OP_VPSLLVQ] = op_shift_variable, [OP_VPSRLVQ] = op_shift_variable,
-	[OP_VMASKMOVPS] = op_maskmov, [OP_VMASKMOVPD] = op_maskmov, [OP_VPMASKMOVD] = op_maskmov, [OP_VPMASKMOVQ] = op_maskmov,
-	[OP_VGATHERDPS] = op_gather, [OP_VGATHERDPD] = op_gather, [OP_VGATHERQPS] = op_gather, [OP_VGATHERQPD] = op_gather,
-	[OP_VPGATHERDD] = op_gather, [OP_VPGATHERDQ] = op_gather, [OP_VPGATHERQD] = op_gather, [OP_VPGATHERQQ] = op_gather,
+	[OP_VMASKMOVPS] = op_maskmov, [OP_VMASKMOVPD] = op_maskmov, [OP_VPMASKMOVD] = op_maskmov,
+	[OP_VPMASKMOVQ] = op_maskmov,
+	[OP_VGATHERDPS] = op_gather, [OP_VGATHERDPD] = op_gather, [OP_VGATHERQPS] = op_gather,
+	[OP_VGATHERQPD] = op_gather,
+	[OP_VPGATHERDD] = op_gather, [OP_VPGATHERDQ] = op_gather, [OP_VPGATHERQD] = op_gather,
+	[OP_VPGATHERQQ] = op_gather,
 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Saving and restoring floating-point and vector state: FXSAVE, FXRSTOR, the XSAVE family, MXCSR (SDM volume 1, 10.5 and
- * chapter 13).  Components: x87 (bit 0), SSE (bit 1), AVX (bit 2); struct fpu_area has their standard layout, which the
- * compacted one equals, AVX being the first extended component.
- * "In use" is found by looking at the registers.  The modified optimisation of XSAVEOPT is not done: it never shows.
+ * Saving and restoring floating-point and vector state: FXSAVE, FXRSTOR, the XSAVE family, MXCSR (SDM volume 1, 10.5
+ * and chapter 13).  Components: x87 (bit 0), SSE (bit 1), AVX (bit 2); struct fpu_area has their standard layout,
+ * which the compacted one equals, AVX being the first extended component.  "In use" is found by looking at the
+ * registers.  The modified optimisation of XSAVEOPT is not done: it never shows.
  */
 #include "cpu/interp/simd.h"
 #include "cpu/interp/x87.h"
@@ -17,7 +17,7 @@ enum {
 
 static unsigned vector_count(const struct cpu *c) { return code64(c) ? 16 : 8; }
 
-/* --- the legacy region -------------------------------------------------------------------------------------------------- */
+/* --- the legacy region --------------------------------------------------------------------------------------- */
 
 /* FIP and FDP as an image has them: 64-bit offsets with REX.W, else 32 bits and a selector. */
 static uint64_t image_pointer(const struct cpu *c, const struct insn *i, uint64_t p)
@@ -127,7 +127,7 @@ static void op_stmxcsr(struct cpu *c, const struct insn *i)
 	simd_store(c, i, low64(c->s.fpu.mxcsr), 4);
 }
 
-/* --- XSAVE ------------------------------------------------------------------------------------------------------------------ */
+/* --- XSAVE --------------------------------------------------------------------------------------------------- */
 
 static bool all_zero(const void *p, size_t len)
 {

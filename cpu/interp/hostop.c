@@ -2,12 +2,13 @@
 /*
  * The host's instructions as C functions: see hostop.h for why this is assembler.
  *
- * The SysV ABI passes three vectors in XMM0..XMM2 and returns one in XMM0, so most functions are one instruction and RET.
- * Immediates are encoded in the instruction, hence the tables of one function per value, at a fixed stride.
+ * The SysV ABI passes three vectors in XMM0..XMM2 and returns one in XMM0, so most functions are one instruction and
+ * RET.  Immediates are encoded in the instruction, hence the tables of one function per value, at a fixed stride.
  */
 #include "cpu/interp/hostop.h"
 
-#define FUNCTION(name) ".balign 8\n.globl host_" name "\n.hidden host_" name "\n.type host_" name ", @function\nhost_" name ":\n"
+#define FUNCTION(name) \
+	".balign 8\n.globl host_" name "\n.hidden host_" name "\n.type host_" name ", @function\nhost_" name ":\n"
 
 #define BINARY(name) asm(".text\n" FUNCTION(#name) "\t" #name " %xmm1, %xmm0\n\tret\n");
 HOST_OPS_INT(BINARY)
@@ -37,8 +38,12 @@ TO_INT("UCOMISD", "ucomisd %xmm1, %xmm0\n\tpushfq\n\tpop %rax");
 TO_INT("PTEST", "ptest %xmm1, %xmm0\n\tpushfq\n\tpop %rax");
 
 /* Its third operand is XMM0 implicitly. */
-asm(".text\n" FUNCTION("SHA256RNDS2") "\tmovdqa %xmm0, %xmm3\n\tmovdqa %xmm2, %xmm0\n\tsha256rnds2 %xmm0, %xmm1, %xmm3\n"
-	"\tmovdqa %xmm3, %xmm0\n\tret\n");
+asm(".text\n" FUNCTION("SHA256RNDS2")
+	"\tmovdqa %xmm0, %xmm3\n"
+	"\tmovdqa %xmm2, %xmm0\n"
+	"\tsha256rnds2 %xmm0, %xmm1, %xmm3\n"
+	"\tmovdqa %xmm3, %xmm0\n"
+	"\tret\n");
 
 #define ENTRY(name) [OP_##name] = host_##name,
 host_op *const host_ops[OP_COUNT] = {
@@ -47,7 +52,7 @@ host_op *const host_ops[OP_COUNT] = {
 	HOST_OPS_FMA(ENTRY)
 };
 
-/* --- immediates ----------------------------------------------------------------------------------------------------- */
+/* --- immediates ---------------------------------------------------------------------------------------------- */
 
 #define TABLE(name, count, insn) \
 	asm(".text\n.balign 8\n.globl host_imm_" name "\n.hidden host_imm_" name "\nhost_imm_" name ":\n" \
@@ -111,7 +116,7 @@ host_op *host_imm_op(enum host_imm table, uint8_t imm)
 	return (host_op *)(uintptr_t)tables[table].code[imm & tables[table].mask];
 }
 
-/* --- string compares ------------------------------------------------------------------------------------------------ */
+/* --- string compares ----------------------------------------------------------------------------------------- */
 
 /* PCMPESTRx are written out with REX.W, so that the lengths are all of RAX and RDX: callers sign-extend 32-bit ones. */
 #define STRING_TABLE(name, setup, last, finish) \
@@ -139,7 +144,7 @@ host_string_op *host_string_op_of(enum host_string which, uint8_t imm)
 	return (host_string_op *)(uintptr_t)tables[which][imm];
 }
 
-/* --- x87 ------------------------------------------------------------------------------------------------------------ */
+/* --- x87 ----------------------------------------------------------------------------------------------------- */
 
 /*
  * host_x87_code[opcode - D8][modrm - C0] are the register forms, host_x87_mem[opcode - D8][reg] the memory forms with
@@ -177,8 +182,8 @@ asm(".text\n"
 	"\tmovzbl %ah, %eax\n"
 	"\tret\n");
 /*
- * rdi: struct host_x87_light, rsi: operand, rdx: code, rcx: ST(i) or NULL, r8: ST(0), r9d: how.  The host's exception flags
- * are cleared only if one of them is not the guest's too: what is set afterwards, is the guest's.
+ * rdi: struct host_x87_light, rsi: operand, rdx: code, rcx: ST(i) or NULL, r8: ST(0), r9d: how.  The host's exception
+ * flags are cleared only if one of them is not the guest's too: what is set afterwards, is the guest's.
  */
 asm(".text\n"
 	".balign 16\n"
@@ -219,11 +224,14 @@ extern const uint8_t host_x87_code[8][64][4] __attribute__((visibility("hidden")
 extern const uint8_t host_x87_mem[8][8][4] __attribute__((visibility("hidden")));
 uint8_t host_x87_run(void *area, void *mem, const void *code, uint32_t flags) __attribute__((visibility("hidden")));
 
+static const void *x87_code(uint8_t opcode, uint8_t modrm)
+{
+	return modrm >= 0xc0 ? host_x87_code[opcode & 7][modrm & 63] : host_x87_mem[opcode & 7][modrm >> 3 & 7];
+}
+
 uint8_t host_x87(void *area, void *mem, uint8_t opcode, uint8_t modrm, uint8_t flags)
 {
-	const void *code = modrm >= 0xc0 ? host_x87_code[opcode & 7][modrm & 63] : host_x87_mem[opcode & 7][modrm >> 3 & 7];
-
-	return host_x87_run(area, mem, code, flags);
+	return host_x87_run(area, mem, x87_code(opcode, modrm), flags);
 }
 
 void host_x87_run_light(struct host_x87_light *l, void *mem, const void *code, uint8_t *sti, uint8_t *st0, unsigned how)
@@ -233,7 +241,5 @@ _Static_assert(offsetof(struct host_x87_light, fcw) == 24 && offsetof(struct hos
 
 void host_x87_light(struct host_x87_light *l, uint8_t opcode, uint8_t modrm)
 {
-	const void *code = modrm >= 0xc0 ? host_x87_code[opcode & 7][modrm & 63] : host_x87_mem[opcode & 7][modrm >> 3 & 7];
-
-	host_x87_run_light(l, l->mem, code, l->sti, l->st0, l->how);
+	host_x87_run_light(l, l->mem, x87_code(opcode, modrm), l->sti, l->st0, l->how);
 }

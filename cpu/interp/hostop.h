@@ -3,13 +3,13 @@
  * The host's own floating-point and vector instructions as C functions.
  *
  * The interpreter runs on x86-64 hosts only, and the guest is an x86: the cheapest exact model of ADDPS (NaN choice,
- * denormals, exception flags, approximations such as RCPPS) is ADDPS.  The house rule "no assembler outside cpu/xlat" is
- * relaxed for hostop.c and nothing else, because a compiler may not be asked to do this in C: it commutes the
+ * denormals, exception flags, approximations such as RCPPS) is ADDPS.  The house rule "no assembler outside cpu/xlat"
+ * is relaxed for hostop.c and nothing else, because a compiler may not be asked to do this in C: it commutes the
  * operands of a + b, which changes the NaN that comes out, and moves arithmetic across writes to MXCSR.
  *
- * A host_op takes its operands as the instruction does: a is the destination's old value or the first source.  None of them
- * keeps state, touches memory or can fault; exceptions are masked by the caller's MXCSR (simd.h).
- * An instruction the host lacks must not be called: the CPUID model offers the guest no such feature.
+ * A host_op takes its operands as the instruction does: a is the destination's old value or the first source.  None
+ * of them keeps state, touches memory or can fault; exceptions are masked by the caller's MXCSR (simd.h).  An
+ * instruction the host lacks must not be called: the CPUID model offers the guest no such feature.
  */
 #ifndef CPU_INTERP_HOSTOP_H
 #define CPU_INTERP_HOSTOP_H
@@ -61,8 +61,8 @@ typedef v128 host_op(v128 a, v128 b, v128 c);
 	HOST_FMA3(X, VFMADD) HOST_FMA3(X, VFMSUB) HOST_FMA3(X, VFNMADD) HOST_FMA3(X, VFNMSUB) \
 	HOST_FMA3_PACKED(X, VFMADDSUB) HOST_FMA3_PACKED(X, VFMSUBADD)
 /*
- * Integers travel in the low quadword of b (CVTSI2xx) or of the result (CVTxx2SI: 32-bit results zero-extended; COMIxx: EFLAGS;
- * PTEST: EFLAGS); L and Q are the 32- and 64-bit forms.
+ * Integers travel in the low quadword of b (CVTSI2xx) or of the result (CVTxx2SI: 32-bit results zero-extended;
+ * COMIxx: EFLAGS; PTEST: EFLAGS); L and Q are the 32- and 64-bit forms.
  */
 #define HOST_OPS_OTHER(X) \
 	X(CVTSI2SSL) X(CVTSI2SSQ) X(CVTSI2SDL) X(CVTSI2SDQ) \
@@ -79,8 +79,9 @@ HOST_OPS_OTHER(HOST_DECLARE)
 extern host_op *const host_ops[OP_COUNT];       /* NULL: not one of INT, FP, FMA */
 
 /*
- * Instructions with an immediate: one function per value.  What the immediate may be: CMPxx 0..7, VCMPxx 0..31, ROUNDxx 0..15,
- * MPSADBW 0..7, VCVTPS2PH 0..7, SHA1RNDS4 0..3, PCLMULQDQ bit 0 and bit 1 (the instruction's bits 0 and 4), the others any byte.
+ * Instructions with an immediate: one function per value.  What the immediate may be: CMPxx 0..7, VCMPxx 0..31,
+ * ROUNDxx 0..15, MPSADBW 0..7, VCVTPS2PH 0..7, SHA1RNDS4 0..3, PCLMULQDQ bit 0 and bit 1 (the instruction's bits 0
+ * and 4), the others any byte.
  */
 enum host_imm {
 	HOST_CMPPS, HOST_CMPPD, HOST_CMPSS, HOST_CMPSD, HOST_VCMPPS, HOST_VCMPPD, HOST_VCMPSS, HOST_VCMPSD,
@@ -90,30 +91,32 @@ enum host_imm {
 host_op *host_imm_op(enum host_imm table, uint8_t imm);
 
 /*
- * SSE4.2 string compares; lens: the two explicit lengths (RAX, RDX), ignored by the implicit forms.  I forms return ECX in the low
- * lane, M forms the mask; *flags: EFLAGS.
+ * SSE4.2 string compares; lens: the two explicit lengths (RAX, RDX), ignored by the implicit forms.  I forms return
+ * ECX in the low lane, M forms the mask; *flags: EFLAGS.
  */
 typedef v128 host_string_op(v128 a, v128 b, v128 lens, uint64_t *flags);
 enum host_string { HOST_PCMPESTRI, HOST_PCMPESTRM, HOST_PCMPISTRI, HOST_PCMPISTRM };
 host_string_op *host_string_op_of(enum host_string which, uint8_t imm);
 
 /*
- * Run one x87 instruction on the state in area (legacy region of 512 bytes, 16-aligned): opcode D8..DF with a ModRM byte
- * that names a register form (C0..FF), or a memory form, of which only the reg field counts and whose operand is mem.  flags
- * is EFLAGS' low byte before (FCMOVcc); returns it after (FCOMI).  The caller has seen to it that FSW holds no unmasked
- * exception, which the host would deliver.  FIP, FDP and FOP come out as garbage.
+ * Run one x87 instruction on the state in area (legacy region of 512 bytes, 16-aligned): opcode D8..DF with a ModRM
+ * byte that names a register form (C0..FF), or a memory form, of which only the reg field counts and whose operand is
+ * mem.  flags is EFLAGS' low byte before (FCMOVcc); returns it after (FCOMI).  The caller has seen to it that FSW
+ * holds no unmasked exception, which the host would deliver.  FIP, FDP and FOP come out as garbage.
  */
 uint8_t host_x87(void *area, void *mem, uint8_t opcode, uint8_t modrm, uint8_t flags);
 
 /*
- * The same without the whole state, several times faster, for instructions that use ST(0) and perhaps one other register and
- * leave TOP alone (a push or pop of ST(0) excepted).  All exceptions are masked in fcw and the registers that are read are not empty.
+ * The same without the whole state, several times faster, for instructions that use ST(0) and perhaps one other
+ * register and leave TOP alone (a push or pop of ST(0) excepted).  All exceptions are masked in fcw and the registers
+ * that are read are not empty.
  */
 struct host_x87_light {
 	uint8_t *st0;                   /* 10 bytes each; NULL: not there before (X87_PUSHES) */
 	uint8_t *sti;                   /* what the code names ST(1); NULL: none */
 	void *mem;
-	uint16_t fcw, fsw;              /* fsw: exception flags that are set already; after: FSW, with TOP meaningless */
+	uint16_t fcw;
+	uint16_t fsw;                   /* exception flags that are set already; after: FSW, with TOP meaningless */
 	uint8_t flags;                  /* EFLAGS' low byte after */
 	enum { X87_KEEPS = 3, X87_PUSHES = 2, X87_POPS = 1 } how;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MMX: the registers' aliasing with the x87 stack, and the instructions that only MMX has (SDM volume 1, chapter 9 and 12.2).
- * The packed arithmetic that it shares with SSE2 is in sse_int.c.
+ * MMX: the registers' aliasing with the x87 stack, and the instructions that only MMX has (SDM volume 1, chapter 9
+ * and 12.2).  The packed arithmetic that it shares with SSE2 is in sse_int.c.
  */
 #include "cpu/interp/simd.h"
 #include "cpu/interp/x87.h"
@@ -58,7 +58,10 @@ static void op_movntq(struct cpu *c, const struct insn *i)
 	mmx_enter(c);
 }
 
-/* Bytes whose mask bit is clear are not accessed; a page fault reports the operand's first byte in the page (measured). */
+/*
+ * Bytes whose mask bit is clear are not accessed; a page fault reports the operand's first byte in the page
+ * (measured).
+ */
 static void op_maskmov(struct cpu *c, const struct insn *i)
 {
 	bool mmx = i->o[0].kind == OPD_MMX;

@@ -15,7 +15,7 @@ void simd_refuse_avx(struct cpu *c)
 	fault(c, !(c->s.cr4 & CR4_OSXSAVE) || (c->s.xcr0 & 6) != 6 || real_or_v86(c) ? VEC_UD : VEC_NM, 0);
 }
 
-/* --- memory ----------------------------------------------------------------------------------------------------------- */
+/* --- memory -------------------------------------------------------------------------------------------------- */
 
 static uint64_t vector_address(struct cpu *c, const struct insn *i, unsigned size, bool write)
 {
@@ -99,13 +99,13 @@ void simd_store256_slow(struct cpu *c, const struct insn *i, struct v256 v)
 	st_bytes(c, vector_address(c, i, 32, true), &v, 32);
 }
 
-/* --- MXCSR ------------------------------------------------------------------------------------------------------------ */
+/* --- MXCSR --------------------------------------------------------------------------------------------------- */
 
 /*
- * An exception is unmasked, so it matters which ones this very instruction raises: the host computes with all masked and no
- * flag set.  An unmasked exception of the operands (invalid, denormal, zero divide) keeps those of the result from being
- * found (SDM volume 1, 11.5.3).  A tiny but exact result is an underflow only if that is unmasked: the host tells by
- * flushing it to zero.
+ * An exception is unmasked, so it matters which ones this very instruction raises: the host computes with all masked
+ * and no flag set.  An unmasked exception of the operands (invalid, denormal, zero divide) keeps those of the result
+ * from being found (SDM volume 1, 11.5.3).  A tiny but exact result is an underflow only if that is unmasked: the
+ * host tells by flushing it to zero.
  */
 static void fp_unmasked(struct cpu *c, host_op *f, struct fp_call *call, unsigned n)
 {
@@ -134,9 +134,9 @@ static void fp_unmasked(struct cpu *c, host_op *f, struct fp_call *call, unsigne
 }
 
 /*
- * The host's MXCSR is left as the guest's as long as that asks for nothing but flags, which host code does not mind.  So it
- * mostly is what the guest's is, after a computation that raised no new flag; if it is anything else, for whatever reason, the
- * computation is done again, from the guest's.
+ * The host's MXCSR is left as the guest's as long as that asks for nothing but flags, which host code does not mind.
+ * So it mostly is what the guest's is, after a computation that raised no new flag; if it is anything else, for
+ * whatever reason, the computation is done again, from the guest's.
  */
 void simd_fp(struct cpu *c, host_op *f, struct fp_call *call, unsigned n)
 {

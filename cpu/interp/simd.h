@@ -26,7 +26,7 @@ struct v256 { v128 lo, hi; };
 
 static const v128 V0;           /* zero */
 
-/* --- may it run? (simd.c) ----------------------------------------------------------------------------------------- */
+/* --- may it run? (simd.c) ------------------------------------------------------------------------------------ */
 _Noreturn void simd_refuse_sse(struct cpu *c);
 _Noreturn void simd_refuse_avx(struct cpu *c);
 
@@ -38,7 +38,8 @@ static inline void sse_begin(struct cpu *c)
 
 static inline void avx_begin(struct cpu *c)
 {
-	if (__builtin_expect((c->s.cr0 & CR0_TS) || !(c->s.cr4 & CR4_OSXSAVE) || (c->s.xcr0 & 6) != 6 || real_or_v86(c), 0))
+	if (__builtin_expect((c->s.cr0 & CR0_TS) || !(c->s.cr4 & CR4_OSXSAVE) || (c->s.xcr0 & 6) != 6 ||
+			     real_or_v86(c), 0))
 		simd_refuse_avx(c);
 }
 
@@ -50,7 +51,7 @@ static inline void simd_begin(struct cpu *c, const struct insn *i)
 		sse_begin(c);
 }
 
-/* --- registers ---------------------------------------------------------------------------------------------------- */
+/* --- registers ----------------------------------------------------------------------------------------------- */
 static inline v128 get_xmm(const struct cpu *c, unsigned n) { return *(const v128 *)c->s.fpu.xmm[n]; }
 static inline v128 get_ymm_hi(const struct cpu *c, unsigned n) { return *(const v128 *)c->s.fpu.ymm_hi[n]; }
 
@@ -75,14 +76,19 @@ static inline void put_xmm(struct cpu *c, const struct insn *i, unsigned n, v128
 
 static inline v128 low64(uint64_t q) { return (v128){ (long long)q, 0 }; }
 
-/* --- memory (simd.c) ---------------------------------------------------------------------------------------------- */
-/* Of insn.mem; forms of 16 and 32 bytes check alignment if the instruction asks for it.  The _slow ones do all cases. */
+/* --- memory (simd.c) ----------------------------------------------------------------------------------------- */
+/*
+ * Of insn.mem; forms of 16 and 32 bytes check alignment if the instruction asks for it.  The _slow ones do all cases.
+ */
 v128 simd_load_slow(struct cpu *c, const struct insn *i, unsigned size);
 struct v256 simd_load256_slow(struct cpu *c, const struct insn *i);
 void simd_store_slow(struct cpu *c, const struct insn *i, v128 v, unsigned size);
 void simd_store256_slow(struct cpu *c, const struct insn *i, struct v256 v);
 
-/* Host address of the operand in the plain case: flat segment, TLB hit, within a page, aligned if need be.  Else NULL. */
+/*
+ * Host address of the operand in the plain case: flat segment, TLB hit, within a page, aligned if need be.  Else
+ * NULL.
+ */
 static inline uint8_t *simd_host(struct cpu *c, const struct insn *i, unsigned size, bool write)
 {
 	const struct tlb_entry *entry;
@@ -191,7 +197,7 @@ static inline struct v256 get_src256(struct cpu *c, const struct insn *i, unsign
 	return i->o[n].kind == OPD_XMM ? get_ymm(c, i->o[n].reg) : simd_load256(c, i);
 }
 
-/* --- MMX (mmx.c) -------------------------------------------------------------------------------------------------- */
+/* --- MMX (mmx.c) --------------------------------------------------------------------------------------------- */
 /*
  * mmx_begin: #UD, #NM, #MF.  Registers lie in the x87 registers by their physical number, st[] is relative to TOP:
  * get_mm works at any TOP; mmx_enter, after the last possible fault, makes TOP 0 and all registers valid, as every MMX
@@ -217,7 +223,7 @@ static inline v128 get_mm_src(struct cpu *c, const struct insn *i, unsigned n)
 	return i->o[n].kind == OPD_MMX ? low64(get_mm(c, i->o[n].reg)) : simd_load(c, i, i->o[n].size);
 }
 
-/* --- arithmetic under MXCSR (simd.c) ------------------------------------------------------------------------------- */
+/* --- arithmetic under MXCSR (simd.c) ------------------------------------------------------------------------- */
 enum {
 	MXCSR_IE = 1, MXCSR_DE = 2, MXCSR_ZE = 4, MXCSR_OE = 8, MXCSR_UE = 16, MXCSR_PE = 32, MXCSR_FLAGS = 63,
 	MXCSR_DAZ = 1 << 6, MXCSR_MASKS = 63 << 7, MXCSR_RC = 3 << 13, MXCSR_FTZ = 1 << 15,
@@ -229,8 +235,8 @@ struct fp_call {
 	v128 a, b, c, r;
 };
 /*
- * r = f(a, b, c) for n calls under the guest's MXCSR, whose flags are then set; an unmasked exception leaves by #XM (or #UD),
- * so results are stored after this returned.
+ * r = f(a, b, c) for n calls under the guest's MXCSR, whose flags are then set; an unmasked exception leaves by #XM
+ * (or #UD), so results are stored after this returned.
  */
 void simd_fp(struct cpu *c, host_op *f, struct fp_call *call, unsigned n);
 

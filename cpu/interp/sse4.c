@@ -2,7 +2,7 @@
 /* PTEST and VTESTPx, the string compares of SSE4.2, and CRC32. */
 #include "cpu/interp/simd.h"
 
-/* --- tests ------------------------------------------------------------------------------------------------------------ */
+/* --- tests --------------------------------------------------------------------------------------------------- */
 
 static void set_test_flags(struct cpu *c, bool zero, bool carry)
 {
@@ -31,7 +31,7 @@ static void op_test(struct cpu *c, const struct insn *i)
 	set_test_flags(c, !((and[0] | and[1]) & mask), !((andn[0] | andn[1]) & mask));
 }
 
-/* --- strings ------------------------------------------------------------------------------------------------------------ */
+/* --- strings ------------------------------------------------------------------------------------------------- */
 
 static long long string_length(const struct cpu *c, const struct insn *i, unsigned reg)
 {
@@ -56,7 +56,7 @@ static void op_string(struct cpu *c, const struct insn *i)
 	set_arith_flags(c, (uint32_t)flags & FLAGS_ARITH);
 }
 
-/* --- CRC32 (polynomial 11EDC6F41, bits reflected) ------------------------------------------------------------------------- */
+/* --- CRC32 (polynomial 11EDC6F41, bits reflected) ------------------------------------------------------------ */
 
 static void op_crc32(struct cpu *c, const struct insn *i)
 {

@@ -72,7 +72,7 @@ static void op_binary(struct cpu *c, const struct insn *i) { binary(c, i, host_o
 static void op_unary(struct cpu *c, const struct insn *i) { unary(c, i, host_ops[i->op]); }
 static void op_scalar(struct cpu *c, const struct insn *i) { scalar(c, i, host_ops[i->op]); }
 
-/* --- with an immediate ---------------------------------------------------------------------------------------------- */
+/* --- with an immediate --------------------------------------------------------------------------------------- */
 
 static void op_cmp(struct cpu *c, const struct insn *i)
 {
@@ -121,7 +121,7 @@ static void op_dp(struct cpu *c, const struct insn *i)
 	binary(c, i, host_imm_op(i->op == OP_DPPS ? HOST_DPPS : HOST_DPPD, (uint8_t)i->imm));
 }
 
-/* --- comparisons into EFLAGS ------------------------------------------------------------------------------------------ */
+/* --- comparisons into EFLAGS --------------------------------------------------------------------------------- */
 
 static void op_comi(struct cpu *c, const struct insn *i)
 {
@@ -134,7 +134,7 @@ static void op_comi(struct cpu *c, const struct insn *i)
 	set_arith_flags(c, (uint32_t)simd_fp1(c, f, get_xmm(c, i->o[0].reg), b, V0)[0] & FLAGS_ARITH);
 }
 
-/* --- conversions ---------------------------------------------------------------------------------------------------------- */
+/* --- conversions --------------------------------------------------------------------------------------------- */
 
 static void op_cvt_from_int(struct cpu *c, const struct insn *i)
 {
@@ -225,7 +225,7 @@ static void op_cvtps2ph(struct cpu *c, const struct insn *i)
 		put_xmm(c, i, i->o[0].reg, r);
 }
 
-/* --- conversions with MMX registers ------------------------------------------------------------------------------------- */
+/* --- conversions with MMX registers -------------------------------------------------------------------------- */
 
 /* Two integers to XMM.  With a memory operand the x87 is left alone (measured; SDM volume 2 says so of CVTPI2PD). */
 static void op_cvt_from_mmx(struct cpu *c, const struct insn *i)
@@ -266,7 +266,7 @@ static void op_cvt_to_mmx(struct cpu *c, const struct insn *i)
 	put_mm(c, i->o[0].reg, (uint64_t)r[0]);
 }
 
-/* --- fused multiply and add --------------------------------------------------------------------------------------------- */
+/* --- fused multiply and add ---------------------------------------------------------------------------------- */
 
 static void op_fma(struct cpu *c, const struct insn *i)
 {
@@ -288,7 +288,8 @@ static void op_fma(struct cpu *c, const struct insn *i)
 #define PACKED(name) [OP_##name##PS] = op_binary, [OP_##name##PD] = op_binary
 #define SCALAR(name) [OP_##name##SS] = op_scalar, [OP_##name##SD] = op_scalar
 const op_handler sse_fp_ops[OP_COUNT] = {
-	PACKED(ADD), PACKED(SUB), PACKED(MUL), PACKED(DIV), PACKED(MIN), PACKED(MAX), PACKED(ADDSUB), PACKED(HADD), PACKED(HSUB),
+	PACKED(ADD), PACKED(SUB), PACKED(MUL), PACKED(DIV), PACKED(MIN), PACKED(MAX), PACKED(ADDSUB), PACKED(HADD),
+	PACKED(HSUB),
 	SCALAR(ADD), SCALAR(SUB), SCALAR(MUL), SCALAR(DIV), SCALAR(MIN), SCALAR(MAX), SCALAR(SQRT),
 	[OP_RCPSS] = op_scalar, [OP_RSQRTSS] = op_scalar, [OP_CVTSS2SD] = op_scalar, [OP_CVTSD2SS] = op_scalar,
 	[OP_SQRTPS] = op_unary, [OP_SQRTPD] = op_unary, [OP_RCPPS] = op_unary, [OP_RSQRTPS] = op_unary,

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Packed integers of MMX, SSE2 to SSE4.2 and AVX2, and the bitwise operations: instructions that work on lanes and touch
- * neither MXCSR nor flags.  What a lane does, the host's instruction of the same name says (hostop.h); this is the forms.
+ * Packed integers of MMX, SSE2 to SSE4.2 and AVX2, and the bitwise operations: instructions that work on lanes and
+ * touch neither MXCSR nor flags.  What a lane does, the host's instruction of the same name says (hostop.h); this is
+ * the forms.
  */
 #include "cpu/interp/simd.h"
 
 #include <emmintrin.h>
 
-/* --- o[0] = op(o[1], o[2]) ---------------------------------------------------------------------------------------- */
+/* --- o[0] = op(o[1], o[2]) ----------------------------------------------------------------------------------- */
 
 static v128 low_quads(v128 a, v128 b) { return (v128){ a[0], b[0] }; }
 
@@ -96,7 +97,7 @@ DIRECT(psubd, uint32_t, a - b)
 DIRECT(pcmpeqb, uint8_t, a == b)
 DIRECT(pcmpeqd, uint32_t, a == b)
 
-/* --- o[0] = op(o[1]) ------------------------------------------------------------------------------------------------ */
+/* --- o[0] = op(o[1]) ----------------------------------------------------------------------------------------- */
 
 static void op_unary(struct cpu *c, const struct insn *i)
 {
@@ -137,7 +138,7 @@ static void op_widen(struct cpu *c, const struct insn *i)
 	put_ymm(c, i->o[0].reg, (struct v256){ f(V0, b.v, V0), f(V0, upper.v, V0) });
 }
 
-/* --- shifts: one count for all lanes -------------------------------------------------------------------------------- */
+/* --- shifts: one count for all lanes ------------------------------------------------------------------------- */
 
 static void op_shift(struct cpu *c, const struct insn *i)
 {
@@ -188,7 +189,7 @@ static void op_shift_bytes(struct cpu *c, const struct insn *i)
 		put_xmm(c, i, i->o[0].reg, shift_bytes(a.lo, by));
 }
 
-/* --- masks ------------------------------------------------------------------------------------------------------------ */
+/* --- masks --------------------------------------------------------------------------------------------------- */
 
 static unsigned sign_bits(v128 v, unsigned size)
 {
@@ -231,7 +232,8 @@ const op_handler sse_int_ops[OP_COUNT] = {
 	[OP_PAND] = op_pand, [OP_PANDN] = op_pandn, [OP_POR] = op_por, [OP_PXOR] = op_pxor,
 	[OP_ANDPS] = op_pand, [OP_ANDPD] = op_pand, [OP_ANDNPS] = op_pandn, [OP_ANDNPD] = op_pandn,
 	[OP_ORPS] = op_por, [OP_ORPD] = op_por, [OP_XORPS] = op_pxor, [OP_XORPD] = op_pxor,
-	[OP_PSLLW] = op_shift, [OP_PSLLD] = op_shift, [OP_PSLLQ] = op_shift, [OP_PSRLW] = op_shift, [OP_PSRLD] = op_shift,
+	[OP_PSLLW] = op_shift, [OP_PSLLD] = op_shift, [OP_PSLLQ] = op_shift, [OP_PSRLW] = op_shift,
+	[OP_PSRLD] = op_shift,
 	[OP_PSRLQ] = op_shift, [OP_PSRAW] = op_shift, [OP_PSRAD] = op_shift,
 	[OP_PSLLDQ] = op_shift_bytes, [OP_PSRLDQ] = op_shift_bytes,
 	[OP_PAVGB] = op_lanes, [OP_PAVGW] = op_lanes, [OP_PSADBW] = op_lanes,

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Moves, shuffles, inserts, extracts and blends of vectors: what moves bits around without computing.  MMX to AVX twins; AVX
- * instructions without a legacy twin are in avx.c.
+ * Moves, shuffles, inserts, extracts and blends of vectors: what moves bits around without computing.  MMX to AVX
+ * twins; AVX instructions without a legacy twin are in avx.c.
  */
 #include "cpu/interp/simd.h"
 
-/* --- whole registers ------------------------------------------------------------------------------------------------ */
+/* --- whole registers ----------------------------------------------------------------------------------------- */
 
 static void op_move(struct cpu *c, const struct insn *i)
 {
@@ -64,7 +64,7 @@ static void op_movd(struct cpu *c, const struct insn *i)
 		c->s.gpr[to->reg] = v;
 }
 
-/* --- scalars and halves ----------------------------------------------------------------------------------------------- */
+/* --- scalars and halves -------------------------------------------------------------------------------------- */
 
 /* MOVSS and MOVSD: loads clear the rest of the register, moves between registers keep that of o[1]. */
 static void op_move_scalar(struct cpu *c, const struct insn *i)
@@ -115,7 +115,7 @@ static void op_move_half(struct cpu *c, const struct insn *i)
 	put_xmm(c, i, i->o[0].reg, a);
 }
 
-/* --- shuffles, by a table of lane functions ----------------------------------------------------------------------------- */
+/* --- shuffles, by a table of lane functions ------------------------------------------------------------------ */
 
 typedef v128 imm_lane(v128 a, v128 b, unsigned imm);
 
@@ -235,7 +235,9 @@ static void op_imm_lanes(struct cpu *c, const struct insn *i)
 	if (i->o[0].size == 32) {
 		b = get_src256(c, i, src);
 		a = get_ymm(c, i->o[1].reg);
-		put_ymm(c, i->o[0].reg, (struct v256){ f(a.lo, b.lo, imm), f(a.hi, b.hi, imm >> imm_lanes[i->op].next) });
+		a.lo = f(a.lo, b.lo, imm);
+		a.hi = f(a.hi, b.hi, imm >> imm_lanes[i->op].next);
+		put_ymm(c, i->o[0].reg, a);
 		return;
 	}
 	b.lo = get_src(c, i, src);
@@ -274,7 +276,7 @@ static void op_vpermil(struct cpu *c, const struct insn *i)
 	put_xmm(c, i, i->o[0].reg, permute_lane(get_xmm(c, i->o[1].reg), b.lo, pd));
 }
 
-/* --- one element ------------------------------------------------------------------------------------------------------ */
+/* --- one element --------------------------------------------------------------------------------------------- */
 
 static unsigned element_size(enum op op)
 {
@@ -354,7 +356,7 @@ static void op_insertps(struct cpu *c, const struct insn *i)
 	put_xmm(c, i, i->o[0].reg, r.v);
 }
 
-/* --- blends by a register's sign bits: XMM0, or the fourth operand of the VEX forms ----------------------------------------- */
+/* --- blends by a register's sign bits: XMM0, or the fourth operand of the VEX forms -------------------------- */
 
 static v128 blendv(v128 a, v128 b, v128 mask, unsigned size)
 {
@@ -376,7 +378,9 @@ static void op_blendv(struct cpu *c, const struct insn *i)
 		b = get_src256(c, i, 2);
 		a = get_ymm(c, i->o[1].reg);
 		m = get_ymm(c, i->o[3].reg);
-		put_ymm(c, i->o[0].reg, (struct v256){ blendv(a.lo, b.lo, m.lo, size), blendv(a.hi, b.hi, m.hi, size) });
+		a.lo = blendv(a.lo, b.lo, m.lo, size);
+		a.hi = blendv(a.hi, b.hi, m.hi, size);
+		put_ymm(c, i->o[0].reg, a);
 		return;
 	}
 	b.lo = get_src(c, i, 2);

@@ -2,11 +2,11 @@
 /*
  * The x87 FPU (SDM volume 1, chapter 8): everything that computes, moves or compares.
  *
- * The host's FPU runs the very instruction on the guest's registers (hostop.h), with the guest's control word: exceptions,
- * masked or not, only set bits in FSW, because nothing that waits comes after.  So results, flags, C1, stack faults and
- * the choice of NaN are exact.  Here is what the host must not do: availability, delivery of exceptions, memory operands with
- * their faults, and the pointers to the last instruction and operand, which are the guest's.
- * Instructions that load or store control state are in x87_env.c.
+ * The host's FPU runs the very instruction on the guest's registers (hostop.h), with the guest's control word:
+ * exceptions, masked or not, only set bits in FSW, because nothing that waits comes after.  So results, flags, C1,
+ * stack faults and the choice of NaN are exact.  Here is what the host must not do: availability, delivery of
+ * exceptions, memory operands with their faults, and the pointers to the last instruction and operand, which are the
+ * guest's.  Instructions that load or store control state are in x87_env.c.
  */
 #include "cpu/interp/x87.h"
 
@@ -82,14 +82,14 @@ static bool run(struct cpu *c, const struct insn *i, void *mem)
 	return waits || !(f->fsw & ~old & ~fcw & (0x01 | 0x08 | 0x10));
 }
 
-/* --- the frequent ones, without the whole state -------------------------------------------------------------------- */
+/* --- the frequent ones, without the whole state -------------------------------------------------------------- */
 
 /* What such an instruction does besides computing. */
 enum { USES_STI = 1, POPS = 2, PUSHES = 4, COMPARES = 8, HOST_POPS = 16 };
 
 /*
- * The form of i that neither pushes nor pops, by opcode and ModRM (pops are done here; where there is no such form, HOST_POPS).
- * False: i is not one of the frequent.  ST(i) becomes ST(1).
+ * The form of i that neither pushes nor pops, by opcode and ModRM (pops are done here; where there is no such form,
+ * HOST_POPS).  False: i is not one of the frequent.  ST(i) becomes ST(1).
  */
 static bool plain_form(const struct insn *i, uint8_t *opcode, uint8_t *modrm, unsigned *what)
 {
@@ -299,7 +299,8 @@ static void op_x87_control(struct cpu *c, const struct insn *i)
 
 #define X(name) [OP_##name] = op_x87
 const op_handler x87_ops[OP_COUNT] = {
-	X(FADD), X(FADDP), X(FIADD), X(FMUL), X(FMULP), X(FIMUL), X(FSUB), X(FSUBP), X(FISUB), X(FSUBR), X(FSUBRP), X(FISUBR),
+	X(FADD), X(FADDP), X(FIADD), X(FMUL), X(FMULP), X(FIMUL), X(FSUB), X(FSUBP), X(FISUB), X(FSUBR), X(FSUBRP),
+	X(FISUBR),
 	X(FDIV), X(FDIVP), X(FIDIV), X(FDIVR), X(FDIVRP), X(FIDIVR),
 	X(FCOM), X(FCOMP), X(FCOMPP), X(FICOM), X(FICOMP), X(FUCOM), X(FUCOMP), X(FUCOMPP),
 	X(FCOMI), X(FCOMIP), X(FUCOMI), X(FUCOMIP), X(FTST), X(FXAM),
@@ -308,6 +309,7 @@ const op_handler x87_ops[OP_COUNT] = {
 	X(FLD1), X(FLDL2T), X(FLDL2E), X(FLDPI), X(FLDLG2), X(FLDLN2), X(FLDZ),
 	X(FCHS), X(FABS), X(FSQRT), X(FSCALE), X(FRNDINT), X(FXTRACT), X(FPREM), X(FPREM1),
 	X(FSIN), X(FCOS), X(FSINCOS), X(FPTAN), X(FPATAN), X(F2XM1), X(FYL2X), X(FYL2XP1),
-	[OP_FDECSTP] = op_x87_control, [OP_FINCSTP] = op_x87_control, [OP_FFREE] = op_x87_control, [OP_FFREEP] = op_x87_control,
+	[OP_FDECSTP] = op_x87_control, [OP_FINCSTP] = op_x87_control, [OP_FFREE] = op_x87_control,
+	[OP_FFREEP] = op_x87_control,
 	[OP_FNOP] = op_x87_control,
 };

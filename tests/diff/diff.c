@@ -49,7 +49,8 @@ void diff_print(const struct diff_case *c, char *text, size_t len)
 	}
 	for (unsigned n = 0; n < (c->mode == 64 ? 16 : 8); n++)
 		add(&t, "r%-2u %016llx%c", n, (unsigned long long)c->in.gpr[n], n % 4 == 3 ? '\n' : ' ');
-	add(&t, "rflags %04llx mxcsr %04x fcw %04x fsw %04x ftw %02x\n", (unsigned long long)c->in.rflags, c->in.fpu.mxcsr,
+	add(&t, "rflags %04llx mxcsr %04x fcw %04x fsw %04x ftw %02x\n", (unsigned long long)c->in.rflags,
+	    c->in.fpu.mxcsr,
 	    c->in.fpu.fcw, c->in.fpu.fsw, c->in.fpu.ftw);
 	for (unsigned n = 0; n < c->count; n++)
 		for (unsigned k = 0; k < c->insn[n].operands; k++) {
@@ -100,8 +101,9 @@ static bool many_parts(enum op op)
  *  - MXCSR_MASK: no misaligned SSE mode for the guest;
  *  - the address of a page fault in a store or load of many parts;
  *  - whether a faulting MASKMOVQ has entered MMX state, and whether MASKMOVxx with an empty mask faults;
- *  - the precision flag beside an unmasked overflow or underflow, which tells whether the result would be exact with a wider
- *    exponent; DPPx, whose steps raise exceptions one after the other; VCVTPS2PH, whose exact tiny results are not told.
+ *  - the precision flag beside an unmasked overflow or underflow, which tells whether the result would be exact with
+ *    a wider exponent; DPPx, whose steps raise exceptions one after the other; VCVTPS2PH, whose exact tiny results
+ *    are not told.
  */
 static void forgive(const struct diff_case *c, struct diff_state *h, struct diff_state *g)
 {
@@ -212,7 +214,10 @@ static bool compare(const struct diff_case *c, const struct diff_state *h, const
 			return false;
 		}
 	}
-	/* AMD keeps the pointers only of a pending exception, and loses them when another process runs; FNOP moves them too. */
+	/*
+	 * AMD keeps the pointers only of a pending exception, and loses them when another process runs; FNOP moves
+	 * them too.
+	 */
 	if (hf->fsw & 0x80 && !(c->in.fpu.fsw & 0x80) && hf->fop && hf->fip && hf->fdp && c->count == 1) {
 		DIFFERS("fop", hf->fop, gf->fop);
 		DIFFERS("fip", hf->fip & mask & INT64_MAX >> 16, gf->fip & mask & INT64_MAX >> 16);

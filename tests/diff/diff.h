@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The host's processor as an oracle: one instruction, or a few, from one random state, on both; what differs is a bug in ours.
+ * The host's processor as an oracle: one instruction, or a few, from one random state, on both; what differs is a bug
+ * in ours.
  *
- * Both sides see the same user-mode address space below: code followed by breakpoints and an unmapped page, data pages, one
- * of them read-only, everything around unmapped.  A run ends with the first exception, at the latest a breakpoint.
+ * Both sides see the same user-mode address space below: code followed by breakpoints and an unmapped page, data
+ * pages, one of them read-only, everything around unmapped.  A run ends with the first exception, at the latest a
+ * breakpoint.
  */
 #ifndef TESTS_DIFF_H
 #define TESTS_DIFF_H
@@ -45,7 +47,8 @@ struct diff_case {
 	struct insn insn[4];
 	struct diff_state in;
 	uint16_t undefined;             /* flags that need not agree */
-	uint16_t written, pinned;       /* registers that the instructions so far change, or need as they are for an address */
+	uint16_t written;               /* registers that the instructions so far change */
+	uint16_t pinned;                /* and those that they need as they are, for an address */
 	bool stack_lost;                /* RSP may point anywhere */
 };
 

@@ -4,8 +4,9 @@
  *
  *	diff_cpu [-n cases] [-s seed] [-m 16|32|64] [-o operation] [-c instructions] [-f class] [-k first] [-g] [-v]
  *
- * -k: the first case to run (as a report names it).  class: x87, mmx, sse, avx, other.  -g: generic handlers only.  -v: every difference, not one per operation.
- * The cases run in a child, which a wild case may kill: the next one goes on behind that case.  Exit status 1 if something differs.
+ * -k: the first case to run (as a report names it).  class: x87, mmx, sse, avx, other.  -g: generic handlers only.
+ * -v: every difference, not one per operation.  The cases run in a child, which a wild case may kill: the next one
+ * goes on behind that case.  Exit status 1 if something differs.
  */
 #include "tests/diff/diff.h"
 
@@ -167,7 +168,8 @@ int main(int argc, char **argv)
 			return 2;
 		if (WIFEXITED(status) && !WEXITSTATUS(status))
 			break;
-		printf("-- case %llu killed the child (status %x)\n%s\n", (unsigned long long)shared->done - 1, status, shared->running);
+		printf("-- case %llu killed the child (status %x)\n%s\n", (unsigned long long)shared->done - 1,
+		       status, shared->running);
 		if (++deaths > 50)
 			break;
 	}
@@ -178,7 +180,8 @@ int main(int argc, char **argv)
 		if (shared->failed[n])
 			printf("%-20s %u of %u\n", op_name((enum op)n), shared->failed[n], shared->tried[n]);
 	}
-	printf("%llu cases of %u operations, %llu differ in %u operations, %u deaths\n", (unsigned long long)shared->generated,
+	printf("%llu cases of %u operations, %llu differ in %u operations, %u deaths\n",
+	       (unsigned long long)shared->generated,
 	       tried, (unsigned long long)shared->differ, wrong, deaths);
 	return shared->differ || deaths;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Makes random cases.  For each operation some encodings are collected by decoding many byte strings once; a case takes
- * one, makes prefixes, registers, displacement and immediate random, and steers memory operands (explicit and implied) into the data
- * pages by choosing base registers.  What is left out is what a user-mode process may not or must not try: system calls, segment
- * loads, far transfers, time stamps, FS and GS.
+ * Makes random cases.  For each operation some encodings are collected by decoding many byte strings once; a case
+ * takes one, makes prefixes, registers, displacement and immediate random, and steers memory operands (explicit and
+ * implied) into the data pages by choosing base registers.  What is left out is what a user-mode process may not or
+ * must not try: system calls, segment loads, far transfers, time stamps, FS and GS.
  */
 #include "tests/diff/diff.h"
 
@@ -21,7 +21,7 @@ uint64_t diff_random(struct diff_rng *r)        /* xorshift64* */
 static unsigned below(struct diff_rng *r, unsigned n) { return (unsigned)((diff_random(r) >> 32) % n); }
 static bool one_in(struct diff_rng *r, unsigned n) { return below(r, n) == 0; }
 
-/* --- values --------------------------------------------------------------------------------------------------------- */
+/* --- values -------------------------------------------------------------------------------------------------- */
 
 static uint64_t integer(struct diff_rng *r)
 {
@@ -47,8 +47,9 @@ static uint64_t integer(struct diff_rng *r)
 static uint32_t single(struct diff_rng *r)
 {
 	static const uint32_t special[] = {
-		0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00001, 0x7f800001, 0xffa00000,
-		0x00000001, 0x807fffff, 0x00800000, 0x7f7fffff, 0x4f000000, 0xcf000000, 0x4effffff, 0x3f000000, 0x40490fdb,
+		0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00001, 0x7f800001,
+		0xffa00000, 0x00000001, 0x807fffff, 0x00800000, 0x7f7fffff, 0x4f000000, 0xcf000000, 0x4effffff,
+		0x3f000000, 0x40490fdb,
 	};
 
 	if (one_in(r, 2))
@@ -76,7 +77,9 @@ static uint64_t twice(struct diff_rng *r)
 
 static void extended(struct diff_rng *r, uint8_t p[10])
 {
-	static const uint16_t exponents[] = { 0, 1, 0x7fff, 0x7ffe, 0x3fff, 0x4000, 0x3ffe, 0x403e, 0x401e, 0x400e, 0x3c00, 0x43ff };
+	static const uint16_t exponents[] = {
+		0, 1, 0x7fff, 0x7ffe, 0x3fff, 0x4000, 0x3ffe, 0x403e, 0x401e, 0x400e, 0x3c00, 0x43ff,
+	};
 	uint64_t mantissa = diff_random(r);
 	unsigned exponent = one_in(r, 2) ? exponents[below(r, ARRAY_SIZE(exponents))] : 0x3ff0 + below(r, 64);
 
@@ -153,7 +156,7 @@ static void state(struct diff_rng *r, struct diff_state *s, unsigned mode)
 	f->fdp = (uint32_t)diff_random(r);
 }
 
-/* --- encodings ---------------------------------------------------------------------------------------------------- */
+/* --- encodings ----------------------------------------------------------------------------------------------- */
 
 enum { TEMPLATES = 48 };
 struct template { uint8_t prefix, vex, map, opcode, modrm, w, l; };
@@ -224,14 +227,16 @@ static void collect(unsigned mode)
 	collected[mode_index(mode)] = true;
 }
 
-/* --- what is not tried ---------------------------------------------------------------------------------------------- */
+/* --- what is not tried --------------------------------------------------------------------------------------- */
 
 static bool excluded_op(enum op op)
 {
 	switch ((int)op) {
 	case OP_SYSCALL: case OP_SYSENTER: case OP_SYSRET: case OP_SYSEXIT: case OP_INT: case OP_IRET: case OP_POPF:
-	case OP_CPUID: case OP_RDTSC: case OP_RDTSCP: case OP_RDPMC: case OP_RDPID: case OP_RDRAND: case OP_RDSEED: case OP_XGETBV:
-	case OP_SGDT: case OP_SIDT: case OP_SLDT: case OP_STR: case OP_SMSW: case OP_LAR: case OP_LSL: case OP_VERR: case OP_VERW:
+	case OP_CPUID: case OP_RDTSC: case OP_RDTSCP: case OP_RDPMC: case OP_RDPID: case OP_RDRAND: case OP_RDSEED:
+	case OP_XGETBV:
+	case OP_SGDT: case OP_SIDT: case OP_SLDT: case OP_STR: case OP_SMSW: case OP_LAR: case OP_LSL: case OP_VERR:
+	case OP_VERW:
 	case OP_LDS: case OP_LES: case OP_LFS: case OP_LGS: case OP_LSS: case OP_CALLF: case OP_JMPF: case OP_RETF:
 	case OP_RDFSBASE: case OP_RDGSBASE: case OP_WRFSBASE: case OP_WRGSBASE: case OP_MONITOR: case OP_MWAIT:
 	case OP_VMCALL: case OP_VMMCALL: case OP_RSM: case OP_XSAVEOPT: case OP_XSAVES: case OP_XRSTORS:
@@ -284,7 +289,7 @@ static bool allowed(const struct insn *i, const uint8_t *code)
 	return true;
 }
 
-/* --- memory operands --------------------------------------------------------------------------------------------------- */
+/* --- memory operands ----------------------------------------------------------------------------------------- */
 
 /* Linear address to aim at: mostly inside, sometimes across an edge or on the read-only page. */
 static uint64_t aim(struct diff_rng *r, unsigned size)
@@ -347,7 +352,8 @@ static bool harmless(uint64_t linear)
 	return linear < 0x7fff0000 - 0x1000000 || (linear + (1ull << 47)) >> 48;
 }
 
-static void set_address_register(struct diff_case *t, struct diff_rng *r, const struct insn *i, unsigned reg, uint64_t v)
+static void set_address_register(struct diff_case *t, struct diff_rng *r, const struct insn *i, unsigned reg,
+				 uint64_t v)
 {
 	uint64_t mask = address_mask(i);
 
@@ -372,7 +378,8 @@ static bool patch_disp(struct diff_case *t, struct insn *i, uint8_t *code, int64
 		uint8_t saved[8];
 		memcpy(saved, code + n, size);
 		memcpy(code + n, &disp, size);
-		if (insn_decode(&again, code, i->len, t->mode) == DECODE_OK && again.op == i->op && again.len == i->len &&
+		if (insn_decode(&again, code, i->len, t->mode) == DECODE_OK && again.op == i->op &&
+		    again.len == i->len &&
 		    (again.mem.moffs ? again.imm != old : again.mem.disp != i->mem.disp)) {
 			*i = again;
 			return true;
@@ -396,7 +403,8 @@ static bool steer(struct diff_case *t, struct diff_rng *r, struct insn *i, uint8
 		patch_disp(t, i, code, disp);
 	} else if (i->mem.vsib) {
 		union { uint32_t d[8]; uint64_t q[4]; } v;
-		bool q = i->op == OP_VGATHERQPS || i->op == OP_VGATHERQPD || i->op == OP_VPGATHERQD || i->op == OP_VPGATHERQQ;
+		bool q = i->op == OP_VGATHERQPS || i->op == OP_VGATHERQPD || i->op == OP_VPGATHERQD ||
+			i->op == OP_VPGATHERQQ;
 
 		for (unsigned n = 0; n < 8; n++) {
 			int at = (int)below(r, 2048) - (one_in(r, 16) ? 0x4000 : 1024);
@@ -413,7 +421,8 @@ static bool steer(struct diff_case *t, struct diff_rng *r, struct insn *i, uint8
 		set_address_register(t, r, i, i->mem.base, DATA_BASE + 0x1800 - (uint64_t)(int64_t)i->mem.disp);
 		return true;
 	} else if (i->mem.base == i->mem.index) {
-		set_address_register(t, r, i, i->mem.base, (want - (uint64_t)(int64_t)i->mem.disp) / (1u + i->mem.scale));
+		set_address_register(t, r, i, i->mem.base,
+				     (want - (uint64_t)(int64_t)i->mem.disp) / (1u + i->mem.scale));
 	} else if (i->mem.base == REG_NONE) {
 		set_address_register(t, r, i, i->mem.index, (want - (uint64_t)(int64_t)i->mem.disp) / i->mem.scale);
 	} else {
@@ -424,10 +433,15 @@ static bool steer(struct diff_case *t, struct diff_rng *r, struct insn *i, uint8
 	return true;
 }
 
+static uint64_t around_zero(struct diff_rng *r, unsigned limit)
+{
+	return (uint64_t)(int64_t)((int)below(r, 2 * limit) - (int)limit);
+}
+
 /* The registers that an instruction uses without saying so. */
 static void implied(struct diff_case *t, struct diff_rng *r, const struct insn *i)
 {
-	uint64_t base = t->mode == 16 ? 0 : DATA_BASE;
+	uint64_t base = t->mode == 16 ? 0 : DATA_BASE, width = t->mode == 64 ? UINT64_MAX : UINT32_MAX;
 	bool upper = t->mode == 64 && i->addrsize == 4;
 
 	if (i->traits & INSN_STRING) {
@@ -454,7 +468,7 @@ static void implied(struct diff_case *t, struct diff_rng *r, const struct insn *
 	/* bit offsets in memory reach far */
 	if ((i->op == OP_BT || i->op == OP_BTS || i->op == OP_BTR || i->op == OP_BTC) && i->o[0].kind == OPD_MEM &&
 	    i->o[1].kind == OPD_GPR && i->o[1].reg != i->mem.base && i->o[1].reg != i->mem.index)
-		t->in.gpr[i->o[1].reg] = (uint64_t)(int64_t)((int)below(r, 8192) - 4096) & (t->mode == 64 ? UINT64_MAX : UINT32_MAX);
+		t->in.gpr[i->o[1].reg] = around_zero(r, 4096) & width;
 	/* inputs near the quotient's edge, or every division overflows */
 	if ((i->op == OP_DIV || i->op == OP_IDIV) && !one_in(r, 4)) {
 		t->in.gpr[RDX] = one_in(r, 2) ? 0 : one_in(r, 2) ? below(r, 256) : (uint64_t)-1;
@@ -462,13 +476,16 @@ static void implied(struct diff_case *t, struct diff_rng *r, const struct insn *
 			t->in.gpr[RDX] = (uint32_t)t->in.gpr[RDX];
 	}
 	if (i->op == OP_PCMPESTRI || i->op == OP_PCMPESTRM) {
-		t->in.gpr[RAX] = (uint64_t)(int64_t)((int)below(r, 40) - 20) & (t->mode == 64 ? UINT64_MAX : UINT32_MAX);
-		t->in.gpr[RDX] = (uint64_t)(int64_t)((int)below(r, 40) - 20) & (t->mode == 64 ? UINT64_MAX : UINT32_MAX);
+		t->in.gpr[RAX] = around_zero(r, 20) & width;
+		t->in.gpr[RDX] = around_zero(r, 20) & width;
 	}
 }
 
 /* A place in the code page before the case. */
-static uint64_t landing(struct diff_rng *r, unsigned mode) { return (mode == 16 ? 0 : CODE_BASE) + 16 + below(r, 0x800); }
+static uint64_t landing(struct diff_rng *r, unsigned mode)
+{
+	return (mode == 16 ? 0 : CODE_BASE) + 16 + below(r, 0x800);
+}
 
 static bool branch_is_safe(struct diff_case *t, struct diff_rng *r, const struct insn *i)
 {
@@ -503,8 +520,10 @@ static uint16_t registers_written(const struct insn *i)
 		if (i->o[n].kind == OPD_GPR && i->o[n].written)
 			mask |= (uint16_t)(1 << i->o[n].reg);
 	switch ((int)i->op) {
-	case OP_MUL: case OP_IMUL: case OP_DIV: case OP_IDIV: case OP_CWD: case OP_CBW: case OP_CMPXCHG: case OP_CMPXCHG8B:
-	case OP_CMPXCHG16B: case OP_LAHF: case OP_XLAT: case OP_AAA: case OP_AAS: case OP_AAD: case OP_AAM: case OP_DAA: case OP_DAS:
+	case OP_MUL: case OP_IMUL: case OP_DIV: case OP_IDIV: case OP_CWD: case OP_CBW: case OP_CMPXCHG:
+	case OP_CMPXCHG8B:
+	case OP_CMPXCHG16B: case OP_LAHF: case OP_XLAT: case OP_AAA: case OP_AAS: case OP_AAD: case OP_AAM:
+	case OP_DAA: case OP_DAS:
 	case OP_SALC: case OP_PCMPESTRI: case OP_PCMPISTRI:
 		return mask | 1 << RAX | 1 << RDX | 1 << RCX | 1 << RBX;
 	case OP_PUSH: case OP_POP: case OP_PUSHF: case OP_PUSHA: case OP_ENTER: case OP_LEAVE:
@@ -581,13 +600,15 @@ static bool gen_insn(struct diff_rng *r, struct diff_case *t, enum op op, bool f
 		return false;
 	if (t->stack_lost && (i->op == OP_PUSH || i->op == OP_POP || i->op == OP_PUSHF))
 		return false;
-	if (follower && (is_branch(i) || i->traits & INSN_STRING || i->op == OP_XLAT || i->op == OP_LEAVE || i->op == OP_ENTER ||
+	if (follower && (is_branch(i) || i->traits & INSN_STRING || i->op == OP_XLAT || i->op == OP_LEAVE ||
+			 i->op == OP_ENTER ||
 			 i->op == OP_POPA || i->op == OP_PUSHA))
 		return false;
 	if (follower && (explicit_memory(i) && i->op != OP_LEA)) {
 		/* Simple ones only, by registers that are still as they were; free ones may yet be chosen. */
 		bool simple = i->o[i->mem_op].size && i->o[i->mem_op].size <= 16 && !i->mem.vsib &&
-			      !(i->op >= OP_SHA1RNDS4 && i->op <= OP_SHA256MSG2) && i->op != OP_BT && i->op != OP_BTS && i->op != OP_BTR && i->op != OP_BTC;
+			      !(i->op >= OP_SHA1RNDS4 && i->op <= OP_SHA256MSG2) &&
+			      i->op != OP_BT && i->op != OP_BTS && i->op != OP_BTR && i->op != OP_BTC;
 		uint64_t rip = t->in.rip;
 
 		if (!simple || address_registers(i) & t->written)
@@ -629,7 +650,8 @@ static bool gen_insn(struct diff_rng *r, struct diff_case *t, enum op op, bool f
 	t->pinned |= address_registers(i) | 1 << RSP;
 	if (i->op == OP_XSAVE || i->op == OP_XSAVEC || i->op == OP_XRSTOR)
 		t->pinned |= 1 << RAX | 1 << RDX;
-	if (i->traits & INSN_STRING || i->op == OP_XLAT || i->op == OP_ENTER || i->op == OP_LEAVE || i->op == OP_MASKMOVQ ||
+	if (i->traits & INSN_STRING || i->op == OP_XLAT || i->op == OP_ENTER || i->op == OP_LEAVE ||
+	    i->op == OP_MASKMOVQ ||
 	    i->op == OP_MASKMOVDQU || i->op == OP_DIV || i->op == OP_IDIV || is_branch(i))
 		t->pinned = 0xffff;     /* implied() chose them */
 	t->code_len += i->len;
@@ -638,11 +660,12 @@ static bool gen_insn(struct diff_rng *r, struct diff_case *t, enum op op, bool f
 }
 
 static const enum op frequent[] = {
-	OP_MOV, OP_MOV, OP_MOV, OP_ADD, OP_OR, OP_ADC, OP_SBB, OP_AND, OP_SUB, OP_XOR, OP_CMP, OP_CMP, OP_TEST, OP_TEST, OP_INC, OP_DEC,
-	OP_NEG, OP_NOT, OP_SHL, OP_SHR, OP_SAR, OP_ROL, OP_ROR, OP_RCL, OP_RCR, OP_SHLD, OP_SHRD, OP_MOVZX, OP_MOVSX, OP_MOVSXD,
-	OP_LEA, OP_SETCC, OP_CMOVCC, OP_IMUL, OP_MUL, OP_BT, OP_BTS, OP_BSF, OP_BSR, OP_XCHG, OP_XADD, OP_CMPXCHG, OP_PUSH, OP_POP,
-	OP_CBW, OP_CWD, OP_BSWAP, OP_MOVBE, OP_ANDN, OP_SHLX, OP_RORX, OP_MOVAPS, OP_MOVUPS, OP_MOVQ, OP_PXOR, OP_PCMPEQB,
-	OP_PMOVMSKB, OP_LAHF, OP_SAHF, OP_CMC, OP_CLC, OP_STC,
+	OP_MOV, OP_MOV, OP_MOV, OP_ADD, OP_OR, OP_ADC, OP_SBB, OP_AND, OP_SUB, OP_XOR, OP_CMP, OP_CMP, OP_TEST,
+	OP_TEST, OP_INC, OP_DEC, OP_NEG, OP_NOT, OP_SHL, OP_SHR, OP_SAR, OP_ROL, OP_ROR, OP_RCL, OP_RCR, OP_SHLD,
+	OP_SHRD, OP_MOVZX, OP_MOVSX, OP_MOVSXD, OP_LEA, OP_SETCC, OP_CMOVCC, OP_IMUL, OP_MUL, OP_BT, OP_BTS, OP_BSF,
+	OP_BSR, OP_XCHG, OP_XADD, OP_CMPXCHG, OP_PUSH, OP_POP, OP_CBW, OP_CWD, OP_BSWAP, OP_MOVBE, OP_ANDN, OP_SHLX,
+	OP_RORX, OP_MOVAPS, OP_MOVUPS, OP_MOVQ, OP_PXOR, OP_PCMPEQB, OP_PMOVMSKB, OP_LAHF, OP_SAHF, OP_CMC, OP_CLC,
+	OP_STC,
 };
 
 bool gen_case(struct diff_rng *r, struct diff_case *t, unsigned mode, enum op op, unsigned count)

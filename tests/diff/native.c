@@ -2,10 +2,10 @@
 /*
  * Runs code on the host's processor from a given state and catches the exception that ends it.
  *
- * Both ways through a signal frame: the handler of UD2 exchanges the frame's registers for the case's and returns into
- * the code; the exception's handler takes the registers out of its frame and puts the saved ones back.  The kernel loads
- * every register, CS and SS included, so 32-bit code and 16-bit code (segments by modify_ldt) run the same way.
- * DS and ES are ours to load; FS and GS stay the host's.
+ * Both ways through a signal frame: the handler of UD2 exchanges the frame's registers for the case's and returns
+ * into the code; the exception's handler takes the registers out of its frame and puts the saved ones back.  The
+ * kernel loads every register, CS and SS included, so 32-bit code and 16-bit code (segments by modify_ldt) run the
+ * same way.  DS and ES are ours to load; FS and GS stay the host's.
  */
 #include "tests/diff/diff.h"
 

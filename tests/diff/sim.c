@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs code on our processor from a given state: a machine of 1 MiB whose page tables show the test pages to user mode and
- * whose every interrupt gate leads to a HLT of its own at CPL 0.
+ * Runs code on our processor from a given state: a machine of 1 MiB whose page tables show the test pages to user
+ * mode and whose every interrupt gate leads to a HLT of its own at CPL 0.
  */
 #include "tests/diff/diff.h"
 
@@ -111,7 +111,8 @@ static void ferr(void *owner)
 
 static const struct cpu_ops ops = {
 	.mem_read = mem_read, .mem_write = mem_write, .io_read = io_read, .io_write = io_write, .page = page,
-	.mark_code = mark_code, .int_ack = int_ack, .now = now, .deadline = deadline, .wake = wake, .apic_eoi = apic_eoi,
+	.mark_code = mark_code, .int_ack = int_ack, .now = now, .deadline = deadline, .wake = wake,
+	.apic_eoi = apic_eoi,
 	.ferr = ferr,
 };
 
@@ -128,7 +129,8 @@ static void make_tables(void)
 		put_entry(PT, n, (CODE + n * 4096) | P | W | U | A | D);
 	for (unsigned n = 0; n < DATA_SIZE / 4096; n++)
 		put_entry(PT, (DATA_BASE >> 12 & 511) + n,
-			  (uint64_t)(DATA + n * 4096) | P | (n < DATA_WRITABLE / 4096 ? W : 0) | U | A | D | 1ull << 63);
+			  (uint64_t)(DATA + n * 4096) | P | (n < DATA_WRITABLE / 4096 ? W : 0) | U | A | D |
+			  1ull << 63);
 	put_entry(PML4, 511, PDPT_HIGH | P | W | A);
 	put_entry(PDPT_HIGH, 510, PD_HIGH | P | W | A);
 	put_entry(PD_HIGH, 0, PT_HIGH | P | W | A);
@@ -155,7 +157,8 @@ bool sim_init(const char *model, const char **why)
 {
 	static struct err err;
 	struct cpus_config config = {
-		.ops = &ops, .count = 1, .engine = CPU_INTERP, .model = model ? model : "max", .tsc_hz = 1000000000, .icount = true,
+		.ops = &ops, .count = 1, .engine = CPU_INTERP, .model = model ? model : "max", .tsc_hz = 1000000000,
+		.icount = true,
 	};
 	struct cpu_state *s;
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The bounded share of tests/diff that every test run does: the same seeded cases each time, for all operations and code
- * sizes, with generic and with specialised handlers.
+ * The bounded share of tests/diff that every test run does: the same seeded cases each time, for all operations and
+ * code sizes, with generic and with specialised handlers.
  *
- * What processors do differently where the architecture leaves it open is known of AMD's (diff.c, gen.c); on another maker's a
- * few cases in a thousand may differ.
+ * What processors do differently where the architecture leaves it open is known of AMD's (diff.c, gen.c); on another
+ * maker's a few cases in a thousand may differ.
  */
 #include "tests/diff/diff.h"
 

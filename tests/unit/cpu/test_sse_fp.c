@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* SSE and AVX around their arithmetic, which test_host compares with the host's: availability, alignment, exceptions, halves. */
+/*
+ * SSE and AVX around their arithmetic, which test_host compares with the host's: availability, alignment, exceptions,
+ * halves.
+ */
 #include "tests/unit/cpu/fpu_bench.h"
 
 static void put_xmm0(uint64_t low, uint64_t high)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The x87 around its arithmetic, which test_host compares with the host's: delivery of exceptions, images, MMX aliasing. */
+/*
+ * The x87 around its arithmetic, which test_host compares with the host's: delivery of exceptions, images, MMX
+ * aliasing.
+ */
 #include "tests/unit/cpu/fpu_bench.h"
 
 static void unmasked_error_waits_for_the_next_waiting_instruction(void **state)
