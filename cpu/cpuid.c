@@ -213,7 +213,7 @@ static bool apply_word(struct cpu_model *m, bool *asked, const char *word, size_
 	}
 	f = find_feature(name, name_len);
 	if (!name_len || f == CPU_FEATURE_NONE)
-		return err_set(err, "unknown CPU feature '%.*s' ('help' as the model lists those there are)",
+		return err_set(err, "unknown CPU feature '%.*s' (the CPU model 'help' lists those there are)",
 			       (int)name_len, name);
 	if (equals) {
 		const char *value = equals + 1;
@@ -480,6 +480,10 @@ static bool basic_leaf(const struct cpu_model *m, const struct cpuid_state *s, u
 	case 4:
 		if (m->intel)
 			cache_leaf(m, subleaf, out);
+		break;
+	case 5:                         /* the line that MONITOR watches */
+		if (m->has[CPU_MONITOR])
+			out[EAX] = out[EBX] = 64;
 		break;
 	case 6: feature_bits(m, 6, 0, out); break;
 	case 7:

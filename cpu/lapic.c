@@ -230,7 +230,7 @@ void lapic_intr(struct lapic *l, bool level)
 		return;
 	if (enabled(l) && (l->lvt[LVT_LINT0] & LVT_MODE) != MODE_EXTINT << 8)
 		pin(l, LVT_LINT0);
-	else
+	else if (extint_waits(l))
 		l->ops->kick(l->owner);
 }
 

@@ -131,6 +131,11 @@ static void the_8259_passes_through_the_bootstrap_processor(void **state)
 	lapic_intr(&b->cpu[0].apic, false);
 	assert_int_equal(pending(b, 0), 0);
 	assert_int_equal(ack(b, 0), -1);
+	put(b, 1, LINT0, 0x700);                        /* masked, as long as it is software disabled */
+	b->cpu[1].kicks = 0;
+	lapic_intr(&b->cpu[1].apic, false);
+	lapic_intr(&b->cpu[1].apic, true);
+	assert_int_equal(b->cpu[1].kicks, 0);           /* nobody is woken for nothing */
 	lapic_intr(&b->cpu[0].apic, true);
 	put(b, 0, LINT0, MASKED | 0x700);
 	assert_int_equal(pending(b, 0), 0);
