@@ -35,6 +35,9 @@ $(diff_bin): %: %.o $(O)/libdiff.a $$(call libs,cpu)
 	$(call say,LD      $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
+diff: $(O)/tests/diff/diff_cpu ## our processor against the host's on N random cases (S=seed)
+	$(O)/tests/diff/diff_cpu -n $(or $(N),1000000) -s $(or $(S),1)
+
 unit: $(unit_bin) ## unit and contract tests of this MODE
 	$(Q)tests/run_unit $(unit_bin)
 
@@ -76,4 +79,4 @@ bench: $(O)/tenbox $(bench_bin) ## figures, side by side with a peer where it is
 	$(Q)tools/build-guest amd64
 	$(Q)python3 tests/bench/bench.py $(O) $(B)
 
-.PHONY: unit fuzzreplay fuzz layers pure headers guest bench
+.PHONY: unit diff fuzzreplay fuzz layers pure headers guest bench
