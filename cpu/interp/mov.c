@@ -141,12 +141,23 @@ static void op_cld(struct cpu *c, const struct insn *i) { (void)i; c->s.flags &=
 static void op_std(struct cpu *c, const struct insn *i) { (void)i; c->s.flags |= FLAG_DF; }
 static void op_nop(struct cpu *c, const struct insn *i) { (void)c; (void)i; }
 
+/* Where one thread runs all processors in turn, who spins must let the others run: firmware's locks open for an instant only. */
+static void op_pause(struct cpu *c, const struct insn *i)
+{
+	(void)i;
+	if (!c->all->config.icount || c->all->count < 2)
+		return;
+	c->kicked = true;
+	atomic_store(&c->attention, 1);
+	c->leave = true;
+}
+
 const op_handler mov_ops[OP_COUNT] = {
 	[OP_MOV] = op_mov, [OP_MOVZX] = op_movzx, [OP_MOVSX] = op_movsx, [OP_MOVSXD] = op_movsx, [OP_MOVBE] = op_movbe,
 	[OP_MOVNTI] = op_mov, [OP_BSWAP] = op_bswap, [OP_LEA] = op_lea, [OP_XLAT] = op_xlat, [OP_CMOVCC] = op_cmovcc,
 	[OP_SETCC] = op_setcc, [OP_CBW] = op_cbw, [OP_CWD] = op_cwd, [OP_LDS] = op_lds, [OP_LES] = op_les, [OP_LFS] = op_lfs,
 	[OP_LGS] = op_lgs, [OP_LSS] = op_lss, [OP_LAHF] = op_lahf, [OP_SAHF] = op_sahf, [OP_CLC] = op_clc, [OP_STC] = op_stc,
-	[OP_CMC] = op_cmc, [OP_CLD] = op_cld, [OP_STD] = op_std, [OP_NOP] = op_nop, [OP_PAUSE] = op_nop,
+	[OP_CMC] = op_cmc, [OP_CLD] = op_cld, [OP_STD] = op_std, [OP_NOP] = op_nop, [OP_PAUSE] = op_pause,
 	[OP_ENDBR32] = op_nop, [OP_ENDBR64] = op_nop, [OP_PREFETCH] = op_nop, [OP_PREFETCHW] = op_nop,
 	[OP_PREFETCHWT1] = op_nop, [OP_PREFETCHNTA] = op_nop, [OP_PREFETCHT0] = op_nop, [OP_PREFETCHT1] = op_nop,
 	[OP_PREFETCHT2] = op_nop,

@@ -110,6 +110,25 @@ static void ports_reach_the_machine(void **state)
 	assert_int_equal(regs_of(m).gpr[3], 0x12345678);
 }
 
+/* SeaBIOS's lock is open for one PAUSE at a time: a slice that never ends there would never let the other processor in. */
+static void pause_gives_way_when_one_thread_runs_several_processors(void **state)
+{
+	static const uint8_t spin[] = { 0xf3, 0x90, 0xeb, 0xfc };       /* 1: pause; jmp 1b */
+	struct fake_machine *m = fake_machine_new(2, NULL);
+
+	fake_machine_long(m, 0x10000, 0x20000);
+	memcpy(m->ram + 0x10000, spin, sizeof(spin));
+	assert_int_equal(cpu_run(m->cpu, 1000), CPU_EXIT_KICK);
+	assert_int_equal(regs_of(m).rip, 0x10002);
+	assert_int_equal(cpu_run(m->cpu, 1000), CPU_EXIT_KICK);
+	assert_int_equal(cpu_instructions(m->cpu), 3);
+	fake_machine_free(m);
+	m = *state;
+	fake_machine_long(m, 0x10000, 0x20000);
+	memcpy(m->ram + 0x10000, spin, sizeof(spin));
+	assert_int_equal(cpu_run(m->cpu, 1000), CPU_EXIT_BUDGET);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -119,6 +138,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(calls_return, setup, teardown),
 		cmocka_unit_test_setup_teardown(budget_is_exact, setup, teardown),
 		cmocka_unit_test_setup_teardown(ports_reach_the_machine, setup, teardown),
+		cmocka_unit_test_setup_teardown(pause_gives_way_when_one_thread_runs_several_processors, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
