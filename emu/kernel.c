@@ -131,6 +131,9 @@ static bool linux_check(struct kernel *k, struct err *err)
 			       version >> 8, version & 0xff);
 	k->payload = (sectors + 1) * 512;
 	wanted = k->payload + (uint64_t)le32(h + BP_SYSSIZE) * 16;
+	/* the header counts paragraphs: the last one may be there in part, as in iPXE's images */
+	if (k->file.size < wanted && wanted - k->file.size < 16)
+		wanted = k->file.size;
 	if (k->file.size < wanted)
 		return err_set(err, "'%s' is cut short: it has %" PRIu64 " bytes of %" PRIu64, k->file.path, k->file.size, wanted);
 	k->payload_len = wanted - k->payload;
