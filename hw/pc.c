@@ -625,7 +625,6 @@ void pc_direct_boot(struct pc *pc)
 	uint8_t *ram = pc->cfg.ram;
 	uint32_t tables = (uint32_t)(pc->acpi.tables_len + ACPI_ALIGN - 1) & ~(uint32_t)(ACPI_ALIGN - 1);
 
-	assert(pc->low_ram >= 16 * MIB);
 	i440fx_shadow_all(pc->bridge);
 	pci_assign(pc->pci, &(struct pci_resources){ 0xc000, 0x10000, LOW_MAX, IOAPIC_BASE,
 		{ pirq_irqs[0], pirq_irqs[1], pirq_irqs[2], pirq_irqs[3] } });
@@ -639,8 +638,8 @@ void pc_direct_boot(struct pc *pc)
 	put_le16(ram + BDA_MEMORY_KB, EBDA / 1024);
 	smbios_install(&pc->smbios, ram, SMBIOS_AT);
 	pc->acpi_at = (uint32_t)pc->low_ram;
-	if (!pc->acpi.tables)
-		return;
+	if (!pc->acpi.tables || pc->low_ram < 2 * MIB)
+		return;                 /* 1 MiB of RAM has no room above the first: such a guest knows no ACPI */
 	pc->acpi_at -= tables;
 	pc->rsdp = RSDP_AT;
 	acpi_install(&pc->acpi, ram, pc->acpi_at, RSDP_AT);

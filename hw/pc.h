@@ -51,7 +51,7 @@ struct pc_config {
 	struct clock *clock;
 	struct cpus *cpus;              /* NULL in tests; pc.c drives INTR, A20, MSI and the notices about remapped memory */
 	unsigned cpu_count;             /* 1..8 */
-	uint64_t ram_size;              /* bytes, a multiple of 1 MiB, at least 1 MiB (direct boot: 16 MiB) */
+	uint64_t ram_size;              /* bytes, a multiple of 1 MiB, at least 1 MiB */
 	uint8_t *ram;                   /* ram_size bytes of page-aligned host memory, the caller's */
 	const void *bios;               /* firmware image, up to 8 MiB, a multiple of 64 KiB; kept; NULL: none (direct boot only) */
 	size_t bios_len;

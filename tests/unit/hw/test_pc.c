@@ -234,6 +234,28 @@ static void direct_boot_stands_in_for_firmware(void **state)
 	assert_int_equal(config(t, 2 << 3, 0x10) & ~15u, 0xe0000000);
 }
 
+static void the_smallest_machine_boots_directly_without_acpi(void **state)
+{
+	struct bench *t = *state;
+	struct pc_config c = t->config;
+	struct pc_e820 map[16];
+	struct pc *pc;
+
+	c.ram_size = 1 << 20;
+	pc = pc_new(&c, NULL);
+	assert_non_null(pc);
+	pc_direct_boot(pc);
+	assert_int_equal(pc_rsdp(pc), 0);
+	assert_int_equal(pc_e820(pc, map, 16), 4);
+	pc_free(pc);
+	c.ram_size = 2 << 20;
+	pc = pc_new(&c, NULL);
+	assert_non_null(pc);
+	pc_direct_boot(pc);
+	assert_in_range(pc_rsdp(pc), 0xe0000, 0xfffff);
+	pc_free(pc);
+}
+
 static void bad_configurations_are_refused_with_a_reason(void **state)
 {
 	struct bench *t = *state;
@@ -328,6 +350,7 @@ int main(void)
 		TEST(all_ways_to_reset_are_reported),
 		TEST(acpi_powers_off),
 		TEST(direct_boot_stands_in_for_firmware),
+		TEST(the_smallest_machine_boots_directly_without_acpi),
 		TEST(bad_configurations_are_refused_with_a_reason),
 		TEST(a_guest_that_pokes_every_port_does_no_harm),
 		TEST(prints_say_something),
