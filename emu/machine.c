@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "base/log.h"
 #include "emu/monitor.h"
 #include "emu/paths.h"
+#include "hw/fw_cfg.h"
 #include "hw/vga.h"
 
 enum { BIOS_MAX = 8 << 20, FILE_MAX = 64 << 20 };
@@ -235,14 +237,72 @@ static bool load_fw_cfg(struct machine *m, const struct option_item *item, struc
 	return add_file(m, name, b, err);
 }
 
+/* A device's place in the boot order, by the OpenFirmware path that SeaBIOS knows it under.  index -1: it has none. */
+static bool __attribute__((format(printf, 4, 5))) add_boot(struct machine *m, int index, struct err *err, const char *format, ...)
+{
+	unsigned at = m->boot_count;
+	va_list ap;
+
+	if (index < 0)
+		return true;
+	if (m->boot_count == MACHINE_BOOT)
+		return err_set(err, "more than %d boot indices", MACHINE_BOOT);
+	for (unsigned i = 0; i < m->boot_count; i++) {
+		if (m->boot[i].index == index)
+			return err_set(err, "The bootindex %d has already been used", index);
+		if (m->boot[i].index > index && at == m->boot_count)
+			at = i;
+	}
+	memmove(&m->boot[at + 1], &m->boot[at], (m->boot_count - at) * sizeof(m->boot[0]));
+	m->boot_count++;
+	m->boot[at].index = index;
+	va_start(ap, format);
+	vsnprintf(m->boot[at].path, sizeof(m->boot[at].path), format, ap);
+	va_end(ap);
+	return true;
+}
+
+/* SLOT or SLOT,FUNCTION of a PCI device, as those paths have it. */
+static const char *unit_address(const struct pci_device *d, char *text, size_t size)
+{
+	int devfn = pci_devfn(d);
+
+	snprintf(text, size, devfn & 7 ? "%x,%x" : "%x", devfn >> 3, devfn & 7);
+	return text;
+}
+
+static bool boot_order(struct machine *m, struct err *err)
+{
+	char unit[16];
+	size_t len = 0;
+
+	for (unsigned i = 0; i < m->nic_count; i++)
+		if (!add_boot(m, m->nics[i].bootindex, err, "/pci@i0cf8/ethernet@%s/ethernet-phy@0",
+			      unit_address(m->nics[i].pci, unit, sizeof(unit))))
+			return false;
+	for (unsigned i = 0; i < m->blk_count; i++)
+		if (!add_boot(m, m->blks[i].bootindex, err, "/pci@i0cf8/scsi@%s/disk@0,0",
+			      unit_address(m->blks[i].pci, unit, sizeof(unit))))
+			return false;
+	for (unsigned i = 0; i < m->drive_count; i++)
+		if (m->drives[i].kind == DRIVE_IDE && !add_boot(m, m->drives[i].bootindex, err, "/pci@i0cf8/ide@1,1/drive@%u/disk@%u",
+								m->drives[i].index / 2, m->drives[i].index % 2))
+			return false;
+	for (unsigned i = 0; i < m->boot_count; i++)
+		len += (size_t)snprintf(m->bootorder + len, sizeof(m->bootorder) - len, "%s%s", i ? "\n" : "", m->boot[i].path);
+	return !len || fw_cfg_file(pc_fw_cfg(m->pc), "bootorder", m->bootorder, len + 1, err);
+}
+
 static bool load_rom(struct machine *m, const struct option_item *item, struct err *err)
 {
 	struct opts *o = (struct opts *)&item->opts;
 	const char *name = opts_get(o, "romfile"), *base;
+	uint64_t index = UINT64_MAX;
 	struct blob b;
 	char path[4096], *entry;
 
-	opts_get(o, "bootindex");
+	if (!opts_number(o, "bootindex", 0, INT32_MAX, &index, err))
+		return false;
 	if (!name || !opts_done(o, err))
 		return name ? false : err_set(err, "romfile=FILE is missing");
 	if (!paths_find(m->o->data_dir, name, path, sizeof(path)))
@@ -256,6 +316,10 @@ static bool load_rom(struct machine *m, const struct option_item *item, struct e
 	base = strrchr(name, '/');
 	if (asprintf(&entry, "genroms/%s", base ? base + 1 : name) < 0)
 		return err_set(err, "out of memory");
+	if (index != UINT64_MAX && !add_boot(m, (int)index, err, "/rom@%s", entry)) {
+		free(b.data);
+		return false;
+	}
 	return add_file(m, entry, b, err);      /* the name lives as long as the process */
 }
 
@@ -427,7 +491,7 @@ struct machine *machine_new(const struct options *o, struct err *err)
 	run_attach(m->run, &(struct run_machine){ .cpus = m->cpus, .memory = pc_memory(m->pc), .ports = pc_ports(m->pc),
 						  .int_ack = int_ack, .apic_eoi = apic_eoi, .wall_ns = m->wall_ns, .reset = reset,
 						  .owner = m });
-	if (!network_cards(m, err) || !drives_cards(m, err) || !network_dumps(m, err))
+	if (!network_cards(m, err) || !drives_cards(m, err) || !boot_order(m, err) || !network_dumps(m, err))
 		goto fail;
 	/* The cards came after pc_new's own reset. */
 	if (!reset(m, err))

@@ -27,7 +27,7 @@
 #include "unet/unet.h"
 
 enum {
-	MACHINE_CHRS = 24, MACHINE_MONITORS = 8, MACHINE_DRIVES = 32, MACHINE_NETDEVS = 32, MACHINE_NICS = 32, MACHINE_DUMPS = 16, MACHINE_HUBS = 8,
+	MACHINE_CHRS = 24, MACHINE_MONITORS = 8, MACHINE_DRIVES = 32, MACHINE_NETDEVS = 32, MACHINE_NICS = 32, MACHINE_DUMPS = 16, MACHINE_HUBS = 8, MACHINE_BOOT = 80,
 	MACHINE_FILES = 24, MACHINE_BLKS = 24,
 };
 
@@ -110,7 +110,9 @@ struct machine {
 	struct blob bios, vga_rom, files[MACHINE_FILES];
 	struct pc_fw_file fw_files[MACHINE_FILES];
 	unsigned file_count;
-	char bootorder[2048];
+	struct { int index; char path[120]; } boot[MACHINE_BOOT];       /* bootindex=, in order of their numbers */
+	unsigned boot_count;
+	char bootorder[MACHINE_BOOT * 120];     /* what SeaBIOS reads of it */
 	bool booted;
 
 	struct chr *chrs[MACHINE_CHRS];
