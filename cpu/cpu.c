@@ -284,9 +284,14 @@ static struct cpu *cpu_new(struct cpus *s, unsigned index)
 
 struct cpus *cpus_new(const struct cpus_config *config, struct err *err)
 {
-	struct cpus *s = calloc(1, sizeof(*s));
+	struct cpus *s;
 	unsigned k;
 
+	if (config->engine != CPU_INTERP) {
+		err_set(err, "the translator is not part of this build (interp is)");
+		return NULL;
+	}
+	s = calloc(1, sizeof(*s));
 	if (!s) {
 		err_set(err, "out of memory");
 		return NULL;

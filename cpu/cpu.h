@@ -45,7 +45,7 @@ struct cpu_ops {
 	void (*ferr)(void *owner);
 };
 
-enum cpu_engine { CPU_INTERP, CPU_XLAT };
+enum cpu_engine { CPU_INTERP, CPU_XLAT /* not built yet: cpus_new says so */ };
 
 struct cpus_config {
 	const struct cpu_ops *ops;
