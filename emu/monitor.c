@@ -132,29 +132,32 @@ static int split(char *line, char **words, int max)
 			else
 				*to++ = *from;
 		}
-		if (*from)
-			from++;
+		if (!*from) {
+			*to = '\0';
+			return n;
+		}
+		from++;                         /* `to` is not ahead of it: words only shrink */
 		*to++ = '\0';
-		if (to > from)
-			from = to;
 	}
 }
 
-/* How many words a command's `args` asks for: those outside brackets. */
+/* How many words a command's `args` asks for: those that are not in brackets as a whole. */
 static int needed(const char *args)
 {
-	int n = 0, depth = 0;
-	bool in_word = false;
+	int n = 0;
 
-	for (; args && *args; args++) {
-		depth += *args == '[';
-		depth -= *args == ']';
-		if (*args == ' ' || *args == '[' || *args == ']') {
-			in_word = false;
-		} else if (!in_word && depth == 0) {
-			in_word = true;
-			n++;
+	while (args && *args) {
+		bool whole = *args == '[';
+		int depth = 0;
+
+		for (; *args && (*args != ' ' || depth); args++) {
+			depth += *args == '[';
+			depth -= *args == ']';
+			if (depth == 0 && args[1] && args[1] != ' ')
+				whole = false;
 		}
+		n += !whole;
+		args += *args == ' ';
 	}
 	return n;
 }
