@@ -226,6 +226,9 @@ static void input(struct unet *u, const struct frame *f)
 		if (u->cfg.ipv4)
 			ip_frame(u, eth, s, f);
 		break;
+	case ETH_IPV6:
+		ndp_frame(u, eth, s);
+		break;
 	default:
 		u->counters.dropped_other++;
 	}

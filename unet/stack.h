@@ -205,6 +205,9 @@ bool arp_output(struct unet *u, const struct addr *dst, const struct addr *src, 
 /* The MAC that unet shows for an address of its own. */
 void unet_mac(const struct unet *u, const struct addr *ip, uint8_t mac[6]);
 
+/* --- ndp.c --- */
+void ndp_frame(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice s);   /* an IPv6 packet */
+
 /* --- ip.c --- */
 enum place {                    /* where a destination of the guest's leads */
 	PLACE_HOST, PLACE_DNS,          /* unet's own addresses */

@@ -547,6 +547,67 @@ static void dhcp_serves_a_guest_without_an_address(void **state)
 	n->guest.ip = NET_GUEST;
 }
 
+/* --- IPv6 ------------------------------------------------------------------------------------------------------- */
+
+static size_t solicitation(struct fake_net *n, uint8_t *buf, bool addressed)
+{
+	uint8_t *h = buf + 14, *m = buf + 54;
+
+	memset(buf, 0, 70);
+	memcpy(buf, "\x33\x33\0\0\0\2", 6);
+	memcpy(buf + 6, n->guest.mac, 6);
+	put_be16(buf + 12, 0x86dd);
+	h[0] = 0x60;
+	put_be16(h + 4, 16);
+	h[6] = 58;
+	h[7] = 255;
+	if (addressed)
+		memcpy(h + 8, "\xfe\x80\0\0\0\0\0\0\x50\x54\0\xff\xfe\x12\x34\x0f", 16);
+	memcpy(h + 24, "\xff\2\0\0\0\0\0\0\0\0\0\0\0\0\0\2", 16);
+	m[0] = 133;
+	m[8] = m[9] = 1;
+	memcpy(m + 10, n->guest.mac, 6);
+	put_be16(m + 2, (uint16_t)~checksum_fold(checksum_add(checksum_pseudo(h + 8, h + 24, 16, 58, 16), m, 16)));
+	return 70;
+}
+
+static void a_router_solicitation_is_told_that_there_is_no_router(void **state)
+{
+	struct fake_net *n = *state;
+	const struct guest_frame *f;
+	uint8_t buf[100];
+
+	for (int addressed = 0; addressed < 2; addressed++) {
+		guest_send(&n->guest, buf, solicitation(n, buf, addressed));
+		f = guest_next(&n->guest);
+		assert_non_null(f);
+		assert_int_equal(be16(f->data + 12), 0x86dd);
+		if (addressed)
+			assert_memory_equal(f->data, n->guest.mac, 6);
+		else
+			assert_memory_equal(f->data, "\x33\x33\0\0\0\1", 6);
+		assert_int_equal(f->data[21], 255);
+		assert_memory_equal(f->data + 22, "\xfe\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\2", 16);
+		assert_int_equal(f->data[54], 134);
+		assert_int_equal(f->data[59], 0);                       /* neither M nor O */
+		assert_int_equal(be16(f->data + 60), 0);                /* lifetime */
+		assert_int_equal(be16(f->data + 18), 24);               /* no prefix: one option only */
+		assert_int_equal(checksum_fold(checksum_add(checksum_pseudo(f->data + 22, f->data + 38, 16, 58, 24),
+							    f->data + 54, 24)), 0xffff);
+	}
+	for (size_t len = 0; len < 70; len++) {                         /* and nothing else is */
+		solicitation(n, buf, true);
+		guest_send(&n->guest, buf, len);
+	}
+	for (int at = 14; at < 58; at++) {
+		solicitation(n, buf, true);
+		buf[at] ^= at < 18 ? 0x10 : 0x40;
+		guest_send(&n->guest, buf, 70);
+		/* traffic class and flow label may be anything */
+		assert_int_equal(guest_next(&n->guest) != NULL, at >= 15 && at <= 17);
+	}
+}
+
 /* --- TFTP over the wire ------------------------------------------------------------------------------------------ */
 
 static void the_gateway_serves_a_folder_by_tftp(void **state)
@@ -616,6 +677,7 @@ int main(void)
 		TEST(a_flood_of_fragments_is_bounded),
 		cmocka_unit_test_setup_teardown(a_restricted_guest_reaches_nothing_outside, setup_restricted, teardown),
 		TEST(dhcp_serves_a_guest_without_an_address),
+		TEST(a_router_solicitation_is_told_that_there_is_no_router),
 		cmocka_unit_test(the_gateway_serves_a_folder_by_tftp),
 	};
 
