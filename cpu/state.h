@@ -209,6 +209,7 @@ struct cpu {
 	struct block *block;            /* running */
 	const struct uop *cur;          /* running generic instruction; NULL outside a block */
 	bool kicked;
+	unsigned rep_room;              /* elements or runs until a REP lets the run loop look */
 	bool holds_lock;                /* cpus.lock_prefix */
 	bool watch;                     /* data breakpoints are on */
 	bool step;                      /* one instruction at a time: TF, instruction breakpoints, a shadow */

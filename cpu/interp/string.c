@@ -26,8 +26,9 @@ static void advance(struct cpu *c, const struct insn *i, unsigned reg, uint64_t 
 	set_index(c, i, reg, c->s.flags & FLAG_DF ? c->s.gpr[reg] - bytes : c->s.gpr[reg] + bytes);
 }
 
-static uint64_t count(const struct cpu *c, const struct insn *i)
+static uint64_t count(struct cpu *c, const struct insn *i)
 {
+	c->rep_room = 4096;
 	return i->rep ? c->s.gpr[RCX] & index_mask(i) : 1;
 }
 
@@ -47,9 +48,17 @@ static uint64_t destination(struct cpu *c, const struct insn *i, unsigned len, b
 	return linear_address(c, SEG_ES, c->s.gpr[RDI] & index_mask(i), len, write);
 }
 
-/* An element is done and more are to come: whether to go on at once.  If not, the instruction starts again from here. */
+/*
+ * An element is done and more are to come: whether to go on at once.  If not, the instruction starts again from here; after
+ * a long stretch that counts as an instruction, so that a budget always ends.
+ */
 static bool go_on(struct cpu *c)
 {
+	if (--c->rep_room == 0) {
+		cpu_leave_block(c, 1);
+		c->leave = true;
+		return false;
+	}
 	if (!atomic_load_explicit(&c->attention, memory_order_relaxed) && !c->step && !c->s.shadow && !c->leave && !c->debug_hit)
 		return true;
 	cpu_leave_block(c, 0);

@@ -17,6 +17,9 @@ CODE(sum16, 16, "xor eax, eax\n mov ecx, 1000\n 1: add eax, ecx\n dec ecx\n jnz 
 CODE(calls, 64, "mov ecx, 10\n xor eax, eax\n 1: call 2f\n loop 1b\n hlt\n 2: push rcx\n add eax, 3\n pop rcx\n ret");
 CODE(ports, 64, "mov dx, 0x80\n mov al, 7\n out dx, al\n in eax, dx\n mov ebx, eax\n hlt");
 
+CODE(endless, 64, "mov edi, 0x100000\n mov rcx, -1\n 1: .byte 0x67\n rep lodsb\n jmp 1b");
+CODE(long_fill, 64, "mov edi, 0x200000\n mov ecx, 0x200000\n mov al, 0x55\n rep stosb\n hlt");
+
 static struct cpu_regs regs_of(struct fake_machine *m)
 {
 	struct cpu_regs r;
@@ -95,6 +98,21 @@ static void budget_is_exact(void **state)
 	}
 }
 
+static void long_string_instruction_uses_up_the_budget(void **state)
+{
+	struct fake_machine *m = *state;
+
+	fake_machine_long(m, 0x10000, 0x20000);
+	PUT_CODE(m, 0x10000, endless);
+	assert_int_equal(cpu_run(m->cpu, 100), CPU_EXIT_BUDGET);
+	assert_int_equal(regs_of(m).rip, 0x10000 + 12);
+	fake_machine_long(m, 0x10000, 0x20000);
+	PUT_CODE(m, 0x10000, long_fill);
+	assert_int_equal(cpu_run(m->cpu, 100), CPU_EXIT_HALT);
+	assert_int_equal(m->ram[0x3fffff], 0x55);
+	assert_int_equal(regs_of(m).gpr[7], 0x400000);
+}
+
 static void ports_reach_the_machine(void **state)
 {
 	struct fake_machine *m = *state;
@@ -137,6 +155,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(loop_runs_in_real_mode, setup, teardown),
 		cmocka_unit_test_setup_teardown(calls_return, setup, teardown),
 		cmocka_unit_test_setup_teardown(budget_is_exact, setup, teardown),
+		cmocka_unit_test_setup_teardown(long_string_instruction_uses_up_the_budget, setup, teardown),
 		cmocka_unit_test_setup_teardown(ports_reach_the_machine, setup, teardown),
 		cmocka_unit_test_setup_teardown(pause_gives_way_when_one_thread_runs_several_processors, setup, teardown),
 	};

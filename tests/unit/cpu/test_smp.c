@@ -29,7 +29,7 @@ static void *thread(void *arg)
 	struct cpu *c = arg;
 	unsigned tries;
 
-	for (tries = 0; tries < 1000; tries++)
+	for (tries = 0; tries < 20000000; tries++)
 		if (cpu_run(c, 1000000) == CPU_EXIT_HALT)
 			break;
 	atomic_fetch_sub(&running, 1);
