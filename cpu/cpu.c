@@ -448,12 +448,23 @@ static bool take_event(struct cpu *c)
 	return false;
 }
 
+/* Handlers that fault at their first instruction, for ever: from some point on that must use up the budget. */
+static void count_storm(struct cpu *c)
+{
+	c->storm = c->left == c->storm_left ? c->storm + 1 : 0;
+	if (c->storm > 64)
+		c->left--;
+	c->storm_left = c->left;
+}
+
 static enum cpu_exit run(struct cpu *c)
 {
 	unsigned events;
 
-	if (setjmp(c->on_fault))
+	if (setjmp(c->on_fault)) {
+		count_storm(c);
 		exception(c);
+	}
 	for (;;) {
 		atomic_store(&c->attention, 0);
 		events = atomic_load(&c->events);

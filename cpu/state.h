@@ -209,6 +209,8 @@ struct cpu {
 	struct block *block;            /* running */
 	const struct uop *cur;          /* running generic instruction; NULL outside a block */
 	bool kicked;
+	int64_t storm_left;             /* what `left` was at the last exception, */
+	unsigned storm;                 /* and how many there were since an instruction was retired */
 	unsigned rep_room;              /* elements or runs until a REP lets the run loop look */
 	bool holds_lock;                /* cpus.lock_prefix */
 	bool watch;                     /* data breakpoints are on */

@@ -251,6 +251,19 @@ static void alignment_check_at_ring_3(void **state)
 	assert_int_equal(frame64(0), 0);
 }
 
+static void handlers_that_fault_for_ever_use_up_the_budget(void **state)
+{
+	(void)state;
+	START16(undefined);
+	put_le32(m->ram + 4 * 6, CODE_AT >> 4 << 16 | 1);       /* #UD's handler is the UD2 itself */
+	assert_int_equal(cpu_run(m->cpu, 1000), CPU_EXIT_BUDGET);
+	START64(undefined);
+	fake_gate(m, 6, FAKE_CS64, 0x40000000, 14, 0);
+	fake_gate(m, 14, FAKE_CS64, 0x40000000, 14, 0);
+	m->ram[FAKE_IDT + 16 * 14 + 4] = 1;                     /* #PF for #PF, on one stack */
+	assert_int_equal(cpu_run(m->cpu, 1000), CPU_EXIT_BUDGET);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -262,7 +275,8 @@ int main(void)
 		TEST(real_mode_uses_the_vector_table), TEST(trap_flag_stops_after_the_next_instruction), TEST(mov_ss_delays_the_trap),
 		TEST(sti_holds_interrupts_for_one_instruction), TEST(interrupt_wakes_from_hlt),
 		TEST(instruction_breakpoint_is_a_fault), TEST(data_breakpoint_is_a_trap),
-		TEST(string_instruction_faults_where_it_got_to), TEST(iretq_goes_to_ring_3), TEST(alignment_check_at_ring_3),
+		TEST(string_instruction_faults_where_it_got_to), TEST(iretq_goes_to_ring_3),
+		TEST(handlers_that_fault_for_ever_use_up_the_budget), TEST(alignment_check_at_ring_3),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
