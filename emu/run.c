@@ -575,8 +575,9 @@ static void loop_threaded(struct run *r)
 			first = vcpu_deadlines(r, now);
 			if (first < next)
 				next = first;
+			/* 0: something came up meanwhile, or there is work at once; look at the descriptors all the same. */
 			if (atomic_load(&r->until) == 0)
-				continue;       /* something came up meanwhile, and its wake-up is on the way */
+				next = 0;
 			atomic_store(&r->until, next);
 			/* Again for a processor that armed its timer in between and saw the old `until`. */
 			if (clock_deadline(r->clock) == 0)
