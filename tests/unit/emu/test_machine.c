@@ -225,7 +225,7 @@ static void bad_set_ups_leave_nothing_behind(void **state)
 		{ "-kernel .", "-kernel .: could not open '.': Is a directory" },
 		{ "-kernel text", "-kernel text: 'text' is neither a Linux bzImage nor a multiboot image (it is cut short or something else)" },
 		{ "-kernel empty", "-kernel empty: 'empty' is empty" },
-		{ "-m 64 -kernel kcut", "-kernel kcut: 'kcut' is cut short: it has 1782 bytes of 1792" },
+		{ "-m 64 -kernel kcut", "-kernel kcut: 'kcut' is cut short: it has 1772 bytes of 1792" },
 		{ "-m 64 -kernel kgood -initrd nope", "-initrd nope: could not open 'nope': No such file or directory" },
 		{ "-m 64 -kernel kgood -initrd text", "-initrd text: 'text' is no initial RAM disk (a cpio archive, maybe compressed, or a file "
 		  "system image)" },
@@ -287,7 +287,7 @@ static void bad_set_ups_leave_nothing_behind(void **state)
 	(void)state;
 	close(fd);
 	write_linux("kgood", tell_magic, sizeof(tell_magic), true, 0);
-	write_linux("kcut", tell_magic, sizeof(tell_magic), true, 10);
+	write_linux("kcut", tell_magic, sizeof(tell_magic), true, 20);
 	write_file("text", "hello", 5);
 	write_file("empty", "", 0);
 	write_file("cpiocut", cpio, 100);
