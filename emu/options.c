@@ -471,12 +471,13 @@ static bool take_netdev(struct options *o, const char *arg, struct err *err)
 	return true;
 }
 
-static bool take_nic(struct options *o, const char *arg, struct err *err)
+/* -nic and -net: a backend and a card in one option, so help for either. */
+static bool take_backend_and_card(struct options *o, enum option_class class, const char *name, const char *arg, struct err *err)
 {
 	struct opts *list;
 
 	o->default_net = false;
-	if (!add_parsed(o, OPTION_NIC, "-nic", arg, "type", err))
+	if (!add_parsed(o, class, name, arg, "type", err))
 		return false;
 	list = &o->items[o->count - 1].opts;
 	if (opts_help(list, "model")) {
@@ -490,23 +491,14 @@ static bool take_nic(struct options *o, const char *arg, struct err *err)
 	return true;
 }
 
+static bool take_nic(struct options *o, const char *arg, struct err *err)
+{
+	return take_backend_and_card(o, OPTION_NIC, "-nic", arg, err);
+}
+
 static bool take_net(struct options *o, const char *arg, struct err *err)
 {
-	struct opts *list;
-
-	o->default_net = false;
-	if (!add_parsed(o, OPTION_NET, "-net", arg, "type", err))
-		return false;
-	list = &o->items[o->count - 1].opts;
-	if (opts_help(list, "model")) {
-		devices_nic_help();
-		return done_with_help(err);
-	}
-	if (opts_help(list, "type")) {
-		devices_netdev_help();
-		return done_with_help(err);
-	}
-	return true;
+	return take_backend_and_card(o, OPTION_NET, "-net", arg, err);
 }
 
 static bool take_device(struct options *o, const char *arg, struct err *err)
