@@ -21,6 +21,13 @@ $(bench_bin): $(O)/%: $(O)/%.o $(O)/libfake.a $$(call libs,emu)
 	$(call say,LD      $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
+# What the benchmarks run in the guests and on the host: one static program.
+guestmark := $(O)/tests/bench/guestmark
+$(guestmark): tests/bench/guest/guestmark.c
+	@mkdir -p $(@D)
+	$(call say,CC      $<)
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 -O2 -Wall -Wextra -Wshadow -static -o $@ $<
+
 # A fuzz harness is LLVMFuzzerTestOneInput in one file; tests/fuzz/replay.c runs it over seeded inputs without any fuzzer.
 $(fuzz_bin): $(O)/%: $(O)/%.o $(O)/tests/fuzz/replay.o $(O)/libfake.a $$(call libs,emu)
 	$(call say,LD      $@)
@@ -75,8 +82,9 @@ guest: $(O)/tenbox ## real guests on the real program (W="words of test names")
 	$(Q)tools/build-images
 	$(Q)cd tests/guest && TENBOX=$(abspath $(O)/tenbox) python3 run.py $(W)
 
-bench: $(O)/tenbox $(bench_bin) ## figures, side by side with a peer where it is installed (B=name for one)
+# make bench B=cpu/sieve ACCEL=interp BENCH="--peer cached --repeats 1"
+bench: $(O)/tenbox $(bench_bin) $(guestmark) ## figures, side by side with a peer where it is installed (B="names", ACCEL=engine)
 	$(Q)tools/build-guest amd64
-	$(Q)python3 tests/bench/bench.py $(O) $(B)
+	$(Q)python3 tests/bench/bench.py $(O) $(if $(ACCEL),--accel $(ACCEL)) $(BENCH) $(B)
 
 .PHONY: unit diff fuzzreplay fuzz layers pure headers guest bench

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Figures, not tests: bench.py BUILD [NAME...] runs the benchmarks whose names begin with one of NAME, on tenbox and, where it is
-installed, on qemu-system-x86_64 (TCG) in the same run, and prints a table and, as the last line, the same as JSON."""
+"""Figures, not tests: bench.py BUILD [OPTIONS] [NAME...] runs the benchmarks whose names begin with one of NAME, or the one line
+of a benchmark that NAME says in full (cpu/sieve), on tenbox and, where it is installed, on qemu-system-x86_64 (TCG) in the same
+run, and prints a table and, as the last line, the same as JSON."""
+import argparse
 import json
+import math
 import os
 import re
 import shutil
@@ -15,10 +18,11 @@ sys.path.insert(0, os.path.join(TOP, "tests/guest"))
 import host  # noqa: E402
 import tenbox  # noqa: E402
 
-BUILD = os.path.abspath(sys.argv[1])
-OURS = os.path.join(BUILD, "tenbox")
-PEER = shutil.which("qemu-system-x86_64")
 RAM = 512
+PEER = shutil.which("qemu-system-x86_64")
+# The lines of the group cpu, as guestmark names them.
+WORKS = ("sieve qsort calls crc bytecode chase nbody matrix x87 memcpy strings syscalls faults pipes forks execs signals "
+         "rewrites").split()
 results = []
 
 
@@ -34,12 +38,17 @@ def report(name, unit, ours, theirs=None, more_is_better=True):
 class Guest:
     """A direct boot of the small guest with a script, on either program."""
 
-    def __init__(self, program, script, *more):
+    def __init__(self, program, script, *more, programs=(), ram=RAM):
         self.directory = tempfile.TemporaryDirectory()
         tenbox.TENBOX = program
         kernel = os.path.join(tenbox.GUEST, "amd64/vmlinuz")
-        args = ["-m", RAM, "-kernel", kernel, "-initrd", tenbox.initrd_with("amd64", script, self.directory.name),
-                "-append", "console=ttyS0 quiet tenbox.port=%d" % PORT, "-nographic", "-no-reboot"] + list(more)
+        initrd = tenbox.initrd_with("amd64", script, self.directory.name, programs)
+        args = ["-m", ram, "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet tenbox.port=%d" % PORT,
+                "-nographic", "-no-reboot"] + list(more)
+        if program == OURS and ACCEL:
+            args += ["-accel", ACCEL]
+        elif program == PEER:
+            args += ["-accel", "tcg"]
         self.machine = tenbox.Machine(args)
 
     def __enter__(self):
@@ -50,19 +59,97 @@ class Guest:
         self.directory.cleanup()
 
 
-def programs():
-    return [OURS] + ([PEER] if PEER else [])
+def peer_runs():
+    return PEER and options.peer == "run"
 
 
 def pair(function):
-    values = [function(p) for p in programs()]
-    return values[0], values[1] if len(values) > 1 else None
+    return function(OURS), function(PEER) if peer_runs() else None
+
+
+class Kept:
+    """Figures of the host and of the peer, kept from run to run: with --peer=cached they are not measured again."""
+
+    def __init__(self, name):
+        self.path = os.path.join(BUILD, "bench-%s.json" % name)
+        try:
+            with open(self.path) as f:
+                self.values = json.load(f)
+        except (OSError, ValueError):
+            self.values = {}
+
+    def get(self, lines, measure):
+        """A dictionary of the lines; `measure` is called for those that are to be measured now, and gives another one."""
+        if options.peer == "cached":
+            lines = [line for line in lines if line not in self.values]
+        if options.peer == "none":
+            return {}
+        if lines:
+            self.values.update(measure(lines))
+            with open(self.path, "w") as f:
+                json.dump(self.values, f)
+        return self.values
+
+
+def lines_of(group, all_lines):
+    """Those lines of a group that the command line asks for."""
+    chosen = [line for line in all_lines if group + "/" + line in options.names]
+    return chosen or list(all_lines)
+
+
+MARK = r"guestmark (\S+) ([\d.]+) ([0-9a-f]{16})"
+
+
+def in_guest(program, lines, *more):
+    """Yields [name, (seconds, checksum)] of each work while the guest does them."""
+    script = "/guestmark -r %d %s" % (options.repeats, " ".join(lines))
+    with Guest(program, script, "-nic", "none", *more, programs=[GUESTMARK]) as machine:
+        for _ in lines:
+            m = machine.expect(MARK, 1200)
+            yield m.group(1), (float(m.group(2)), m.group(3))
+        machine.wait(60)
+
+
+def natively(lines):
+    out = subprocess.run([GUESTMARK, "-r", str(options.repeats)] + lines, capture_output=True, check=True).stdout.decode()
+    return {name: (float(s), check) for name, s, check in re.findall(MARK, out)}
+
+
+def geometric_mean(values):
+    return math.exp(sum(math.log(v) for v in values) / len(values)) if values else None
 
 
 def bench_cpu():
+    lines = lines_of("cpu", WORKS)
+    native = Kept("native").get(lines, natively)
+    peer = Kept("peer").get(lines, lambda some: dict(in_guest(PEER, some))) if PEER else {}
+    print("%-16s %9s %9s %9s %9s %9s" % ("seconds", "native", "TCG", "ours", "TCG/ours", "ours/nat."))
+    ratios, over_native = [], []
+    for name, (seconds, check) in in_guest(OURS, lines):
+        row = {"name": "cpu/" + name, "unit": "s", "ours": seconds, "peer": None, "native": None, "ratio": None, "wrong": False}
+        for who, key in ((native, "native"), (peer, "peer")):
+            if name in who:
+                row[key] = who[name][0]
+                row["wrong"] |= who[name][1] != check
+        if row["peer"]:
+            row["ratio"] = row["peer"] / seconds
+            ratios.append(row["ratio"])
+        if row["native"]:
+            over_native.append(seconds / row["native"])
+        results.append(row)
+        print("cpu/%-12s %9s %9s %9.4f %9s %9s%s" % (
+            name, "%.4f" % row["native"] if row["native"] else "-", "%.4f" % row["peer"] if row["peer"] else "-", seconds,
+            "%.2f" % row["ratio"] if row["ratio"] else "-", "%.2f" % over_native[-1] if row["native"] else "-",
+            "  WRONG RESULT" if row["wrong"] else ""), flush=True)
+    mean, native_mean = geometric_mean(ratios), geometric_mean(over_native)
+    results.append({"name": "cpu/geometric-mean", "unit": "", "ratio": mean, "over_native": native_mean})
+    print("%-46s %9s %9s" % ("cpu/geometric-mean", "%.2f" % mean if mean else "-", "%.2f" % native_mean if native_mean else "-"))
+
+
+def bench_interp():
     out = subprocess.run([os.path.join(BUILD, "tests/bench/bench_cpu")], capture_output=True, check=True).stdout.decode()
     for name, mips in re.findall(r"^(\S+)\s+([\d.]+) MIPS", out, re.M):
-        report("cpu/interp/" + name, "MIPS", float(mips))
+        report("interp/" + name, "MIPS", float(mips))
 
 
 def bench_boot():
@@ -120,7 +207,7 @@ say "ping $(ping -c 20 -A 10.0.2.2 | sed -n 's/.*= //p')"
             m = machine.expect(r"ping [\d.]+/([\d.]+)/", 60)
             return values + [float(m.group(1))]
     ours = once(OURS)
-    theirs = once(PEER) if PEER else [None] * 3
+    theirs = once(PEER) if peer_runs() else [None] * 3
     report("net/%s/host-to-guest" % model, "Mbit/s", ours[0], theirs[0])
     report("net/%s/guest-to-host" % model, "Mbit/s", ours[1], theirs[1])
     report("net/%s/ping" % model, "ms", ours[2], theirs[2], more_is_better=False)
@@ -134,13 +221,34 @@ def bench_net_e1000():
     network("e1000")
 
 
-BENCHES = {"cpu": bench_cpu, "boot": bench_boot, "idle": bench_idle, "net/virtio-net-pci": bench_net_virtio, "net/e1000": bench_net_e1000}
+BENCHES = {"cpu": bench_cpu, "interp": bench_interp, "boot": bench_boot, "idle": bench_idle, "net/virtio-net-pci": bench_net_virtio,
+           "net/e1000": bench_net_e1000}
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog="bench")
+    parser.add_argument("build", help="the folder of the build, which holds tenbox")
+    parser.add_argument("names", nargs="*", help="benchmarks, or lines of them")
+    parser.add_argument("--accel", help="the engine of tenbox (its default)")
+    parser.add_argument("--peer", choices=("run", "cached", "none"), default="run",
+                        help="run: measure the peer and the host too; cached: only lines never measured; none: not at all")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each work, of which the shortest counts")
+    return parser.parse_args()
+
 
 if __name__ == "__main__":
+    options = parse()
+    BUILD = os.path.abspath(options.build)
+    OURS = os.path.join(BUILD, "tenbox")
+    GUESTMARK = os.path.join(BUILD, "tests/bench/guestmark")
+    ACCEL = options.accel
     PORT, _ = host.start()
-    chosen = [n for n in BENCHES if not sys.argv[2:] or any(n.startswith(w) for w in sys.argv[2:])]
+    chosen = [n for n in BENCHES if not options.names or any(n.startswith(w) or w.startswith(n + "/") for w in options.names)]
     if not chosen:
         sys.exit("bench: no benchmark of that name; there are " + ", ".join(BENCHES))
-    for n in chosen:
-        BENCHES[n]()
+    try:
+        for n in chosen:
+            BENCHES[n]()
+    except tenbox.Failed as error:
+        sys.exit("bench: %s" % error)
     print(json.dumps(results))

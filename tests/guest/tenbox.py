@@ -42,13 +42,16 @@ def cpio_entry(name, mode, data):
     return head + data + b"\0" * (-len(data) % 4)
 
 
-def initrd_with(arch, script, directory):
-    """The guest's initrd with `script` added as /test.sh; returns the path."""
+def initrd_with(arch, script, directory, programs=(), base="initrd.cpio"):
+    """The guest's initrd with `script` added as /test.sh and files of the host as /NAME; returns the path."""
     path = os.path.join(directory, "initrd.cpio")
-    with open(os.path.join(GUEST, arch, "initrd.cpio"), "rb") as f:
+    with open(os.path.join(GUEST, arch, base), "rb") as f:
         base = f.read()
     with open(path, "wb") as f:
         f.write(base + b"\0" * (-len(base) % 512))
+        for program in programs:
+            with open(program, "rb") as g:
+                f.write(cpio_entry(os.path.basename(program), 0o100755, g.read()))
         f.write(cpio_entry("test.sh", 0o100755, script.encode()) + cpio_entry("TRAILER!!!", 0, b""))
     return path
 
