@@ -9,6 +9,10 @@
  *
  * lwIP's state is global: one engine, one thread, instances told apart by netif index.
  *
+ * lwIP walks lists of all connections for each segment and for each tick of its timers.  So its lists are empty but while
+ * it works, and then hold what it works on: the one connection that flow.c found for a segment, or, for a tick, those
+ * that have something in flight (struct engine_timed).  Idle connections cost nothing.
+ *
  * Faults of 2.1.3 that a guest could reach, and what keeps it away (each has a replay in test_engine.c):
  *  1. tcp_getoptbyte reads past a truncated option      tcp.c rewrites the options: SYN: MSS and WS, others: none
  *  2. assertion in the out-of-order queue               TCP_QUEUE_OOSEQ 0
@@ -35,6 +39,7 @@ enum { RTO_MIN = 1000 / (2 * TCP_TMR_INTERVAL) };      /* in lwIP's slow ticks *
 static struct unet *users;              /* the first one's clock drives the timers */
 static struct unet *current;            /* on whose behalf lwIP is being called */
 static struct timer tick_timer;
+static struct engine_timed *timed;
 static uint64_t last_tick;
 static uint8_t ext_id;
 static bool initialized;
@@ -135,8 +140,32 @@ static struct pbuf *piece(int i, const void *data, size_t len)
 	return pbuf_alloced_custom(PBUF_RAW, (u16_t)len, PBUF_REF, &pieces[i], (void *)data, (u16_t)len);
 }
 
+/* lwIP's lists, empty otherwise: the connection goes on the one that its state says. */
+static void show(struct tcp_pcb *pcb)
+{
+	struct tcp_pcb **list = pcb->state == TIME_WAIT ? &tcp_tw_pcbs : &tcp_active_pcbs;
+
+	pcb->next = *list;
+	*list = pcb;
+}
+
+static void hide(struct tcp_pcb **list)
+{
+	for (struct tcp_pcb *p = *list, *next; p; p = next) {
+		next = p->next;
+		p->next = NULL;
+	}
+	*list = NULL;
+}
+
+static void hide_all(void)
+{
+	hide(&tcp_active_pcbs);
+	hide(&tcp_tw_pcbs);
+}
+
 void engine_input(struct unet *u, const struct packet *p, const uint8_t *hdr, unsigned hdr_len, struct slice payload,
-		  bool listen)
+		  struct tcp_pcb *pcb, bool listen)
 {
 	struct iovec iov[FRAME_IOV_MAX];
 	struct tcp_pcb_listen *l = (struct tcp_pcb_listen *)u->listener;
@@ -162,12 +191,17 @@ void engine_input(struct unet *u, const struct packet *p, const uint8_t *hdr, un
 	ip_data.current_ip_header_tot_len = p->ip_len;
 	IP_ADDR4(&ip_data.current_iphdr_src, p->src.b[12], p->src.b[13], p->src.b[14], p->src.b[15]);
 	IP_ADDR4(&ip_data.current_iphdr_dest, p->dst.b[12], p->dst.b[13], p->dst.b[14], p->dst.b[15]);
-	if (listen)
+	if (listen) {
 		l->local_port = be16(hdr + 2);
+		tcp_listen_pcbs.listen_pcbs = l;
+	}
+	if (pcb)
+		show(pcb);
 	tcp_input(q, &u->netif);
+	hide_all();
+	tcp_listen_pcbs.listen_pcbs = NULL;
 	l->local_port = 0;
 	memset(&ip_data, 0, sizeof(ip_data));
-	engine_arm();
 }
 
 /* --- connections ----------------------------------------------------------------------------------------------- */
@@ -206,7 +240,7 @@ struct tcp_pcb *engine_connect(struct unet *u, const struct addr *src, uint16_t 
 	IP_ADDR4(&to, guest->b[12], guest->b[13], guest->b[14], guest->b[15]);
 	if (tcp_connect(pcb, &to, guest_port, connected) != ERR_OK)
 		return NULL;
-	engine_arm();
+	hide_all();
 	return pcb;
 }
 
@@ -227,6 +261,43 @@ static void before_tick(void)
 	}
 }
 
+static void arm(void)
+{
+	if (timer_armed(&tick_timer) || !timed)
+		return;
+	last_tick = unet_now(users);
+	timer_set(&tick_timer, last_tick + MS(TCP_TMR_INTERVAL));
+}
+
+static bool needs_timer(const struct tcp_pcb *p)
+{
+	return p->unsent || p->unacked || p->persist_backoff || p->refused_data ||
+	       (p->flags & (TF_ACK_DELAY | TF_CLOSEPEND)) ||
+	       (p->state != ESTABLISHED && p->state != CLOSE_WAIT && p->state != FIN_WAIT_2);
+}
+
+void engine_timed(struct engine_timed *t, struct tcp_pcb *pcb)
+{
+	bool wanted = pcb && needs_timer(pcb);
+
+	t->pcb = pcb;
+	if (wanted == (t->link != NULL))
+		return;
+	if (!wanted) {
+		*t->link = t->next;
+		if (t->next)
+			t->next->link = t->link;
+		t->link = NULL;
+		return;
+	}
+	t->next = timed;
+	t->link = &timed;
+	if (timed)
+		timed->link = &t->next;
+	timed = t;
+	arm();
+}
+
 static void tick(void *owner)
 {
 	uint64_t now = unet_now(users), steps = (now - last_tick) / MS(TCP_TMR_INTERVAL);
@@ -237,20 +308,19 @@ static void tick(void *owner)
 		unet_enter(u);
 	/* after a pause the missed ticks are dropped: they would be a storm of retransmissions */
 	for (uint64_t i = 0; i < MAX(1, MIN(steps, 4)); i++) {
+		for (struct engine_timed *t = timed; t; t = t->next)
+			show(t->pcb);
 		before_tick();
-		tcp_tmr();
+		tcp_tmr();              /* who is freed leaves `timed` by tcp.c's callback */
+		hide_all();
+	}
+	for (struct engine_timed *t = timed, *next; t; t = next) {
+		next = t->next;
+		engine_timed(t, t->pcb);
 	}
 	for (struct unet *u = users; u; u = u->next_engine_user)
 		unet_leave(u);
-	engine_arm();
-}
-
-void engine_arm(void)
-{
-	if (timer_armed(&tick_timer) || (!tcp_active_pcbs && !tcp_tw_pcbs))
-		return;
-	last_tick = unet_now(users);
-	timer_set(&tick_timer, last_tick + MS(TCP_TMR_INTERVAL));
+	arm();
 }
 
 /* --- life cycle ------------------------------------------------------------------------------------------------- */
@@ -298,6 +368,7 @@ bool engine_attach(struct unet *u)
 		netif_remove(&u->netif);
 		return false;
 	}
+	tcp_listen_pcbs.listen_pcbs = NULL;
 	tcp_arg(u->listener, u);
 	tcp_accept(u->listener, accepted);
 	tcp_ext_arg_set_callbacks(u->listener, ext_id, &listener_calls);
@@ -335,5 +406,5 @@ void engine_detach(struct unet *u)
 	if (current == u)
 		current = NULL;
 	if (users)
-		engine_arm();
+		arm();
 }

@@ -39,6 +39,14 @@ enum {
 	RESOLVERS = 8, DNS_QUERIES = 512,
 };
 
+/* TCP flows that wait for something. */
+enum {
+	CHAIN_WORK,                     /* callbacks of lwIP noted something down: tcp_work() */
+	CHAIN_BLOCKED,                  /* a segment was refused by the full queue */
+	CHAIN_STARVED,                  /* want a ring, and none is left */
+	CHAINS
+};
+
 /* A run of bytes within a scatter list. */
 struct slice {
 	const struct iovec *iov;
@@ -148,9 +156,9 @@ struct unet {
 	struct unet *next_engine_user;
 	struct flow_table tcp;
 	struct tcp_flow *opening;       /* whose SYN is being injected */
-	struct tcp_flow *work_first, *work_last;
-	struct tcp_flow *blocked;       /* a segment was refused by the full queue */
-	struct tcp_flow *starved;       /* want a ring, and none is left */
+	struct tcp_chain {
+		struct tcp_flow *first, *last;
+	} chains[CHAINS];
 	struct ring *free_rings;
 	uint32_t rings, ring_limit, free_ring_count;
 	struct rx_piece *pieces;
@@ -245,11 +253,6 @@ uint32_t reass_held(const struct reassembly *r);
 /* --- engine.c: lwIP --- */
 bool engine_attach(struct unet *u);
 void engine_detach(struct unet *u);
-/* Hands lwIP one segment: hdr is the checked TCP header without options but those in opt; payload may be empty.
- * With listen the SYN opens u->opening. */
-void engine_input(struct unet *u, const struct packet *p, const uint8_t *hdr, unsigned hdr_len, struct slice payload,
-		  bool listen);
-void engine_arm(void);          /* the TCP timers run while there is a connection */
 
 /* --- tcp.c --- */
 bool tcp_flows_init(struct unet *u);

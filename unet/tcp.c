@@ -32,59 +32,62 @@ static void host_ready(void *owner, unsigned events);
 
 /* --- lists ------------------------------------------------------------------------------------------------------ */
 
-void tcp_queue_work(struct tcp_flow *f)
+void tcp_chain(struct tcp_flow *f, unsigned which)
 {
-	struct unet *u = f->u;
+	struct tcp_chain *c = &f->u->chains[which];
 
-	if (f->in_work)
+	if (f->chain[which].on)
 		return;
-	f->in_work = true;
-	f->next_work = NULL;
-	if (u->work_last)
-		u->work_last->next_work = f;
+	f->chain[which].on = true;
+	f->chain[which].next = NULL;
+	f->chain[which].prev = c->last;
+	if (c->last)
+		c->last->chain[which].next = f;
 	else
-		u->work_first = f;
-	u->work_last = f;
+		c->first = f;
+	c->last = f;
 }
 
-static void unqueue_work(struct tcp_flow *f)
+static void unchain(struct tcp_flow *f, unsigned which)
 {
-	struct unet *u = f->u;
-	struct tcp_flow *before = NULL, *at = u->work_first;
+	struct tcp_chain *c = &f->u->chains[which];
+	struct tcp_flow *next = f->chain[which].next, *prev = f->chain[which].prev;
 
-	if (!f->in_work)
+	if (!f->chain[which].on)
 		return;
-	for (; at != f; at = at->next_work)
-		before = at;
-	if (before)
-		before->next_work = f->next_work;
+	if (next)
+		next->chain[which].prev = prev;
 	else
-		u->work_first = f->next_work;
-	if (u->work_last == f)
-		u->work_last = before;
-	f->in_work = false;
+		c->last = prev;
+	if (prev)
+		prev->chain[which].next = next;
+	else
+		c->first = next;
+	f->chain[which].on = false;
+}
+
+struct tcp_flow *tcp_unchain(struct unet *u, unsigned which)
+{
+	struct tcp_flow *f = u->chains[which].first;
+
+	if (f)
+		unchain(f, which);
+	return f;
 }
 
 void tcp_mark_blocked(struct unet *u, const struct flow_key *k)
 {
 	struct tcp_flow *f = (struct tcp_flow *)flow_find(&u->tcp, k);
 
-	if (!f || f->is_blocked)
-		return;
-	f->is_blocked = true;
-	f->next_blocked = u->blocked;
-	u->blocked = f;
+	if (f)
+		tcp_chain(f, CHAIN_BLOCKED);
 }
 
 void tcp_unblock(struct unet *u)
 {
-	while (u->blocked) {
-		struct tcp_flow *f = u->blocked;
-
-		u->blocked = f->next_blocked;
-		f->is_blocked = false;
+	for (struct tcp_flow *f; (f = tcp_unchain(u, CHAIN_BLOCKED));) {
 		f->kick = true;
-		tcp_queue_work(f);
+		tcp_chain(f, CHAIN_WORK);
 	}
 }
 
@@ -96,7 +99,7 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 	struct unet *u = f->u;
 
 	(void)err;
-	tcp_queue_work(f);
+	tcp_chain(f, CHAIN_WORK);
 	if (!p) {
 		f->guest_fin = true;
 		return ERR_OK;
@@ -126,7 +129,7 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 	uint32_t n = MIN(len, f->given);        /* a FIN counts, too */
 
 	(void)pcb;
-	tcp_queue_work(f);
+	tcp_chain(f, CHAIN_WORK);
 	if (!n)
 		return ERR_OK;
 	tcp_ring_consume(f->tx, n);
@@ -143,7 +146,7 @@ static void on_error(void *arg, err_t err)
 	f->pcb = NULL;
 	/* a guest that said all and never acknowledges our FIN is through, too */
 	f->guest_reset = err != ERR_CLSD && !(err == ERR_ABRT && f->guest_fin && f->fin_sent);
-	tcp_queue_work(f);
+	tcp_chain(f, CHAIN_WORK);
 }
 
 static void on_destroy(u8_t id, void *data)
@@ -154,7 +157,8 @@ static void on_destroy(u8_t id, void *data)
 	if (!f)
 		return;
 	f->pcb = NULL;
-	tcp_queue_work(f);
+	engine_timed(&f->timed, NULL);
+	tcp_chain(f, CHAIN_WORK);
 }
 
 static void hook(struct tcp_flow *f, struct tcp_pcb *pcb)
@@ -196,7 +200,7 @@ void tcp_established(void *flow)
 
 	f->state = OPEN;
 	f->u->counters.tcp_opened++;
-	tcp_queue_work(f);
+	tcp_chain(f, CHAIN_WORK);
 }
 
 static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
@@ -252,21 +256,9 @@ static void drop(struct tcp_flow *f)
 	struct unet *u = f->u;
 
 	close_socket(f, f->guest_reset);
-	unqueue_work(f);
-	for (struct tcp_flow **at = &u->blocked; f->is_blocked; at = &(*at)->next_blocked) {
-		if (*at == f) {
-			*at = f->next_blocked;
-			f->is_blocked = false;
-			break;
-		}
-	}
-	for (struct tcp_flow **at = &u->starved; f->is_starved; at = &(*at)->next_starved) {
-		if (*at == f) {
-			*at = f->next_starved;
-			f->is_starved = false;
-			break;
-		}
-	}
+	for (unsigned i = 0; i < CHAINS; i++)
+		unchain(f, i);
+	engine_timed(&f->timed, NULL);
 	if (f->pcb) {
 		struct tcp_pcb *pcb = f->pcb;
 
@@ -317,8 +309,9 @@ static void inject_syn(struct tcp_flow *f, bool listen)
 
 	saved_packet(f, &p);
 	f->u->opening = listen ? f : NULL;
-	engine_input(f->u, &p, f->syn, (f->syn[12] >> 4) * 4u, nothing, listen);
+	engine_input(f->u, &p, f->syn, (f->syn[12] >> 4) * 4u, nothing, NULL, listen);
 	f->u->opening = NULL;
+	engine_timed(&f->timed, f->pcb);
 }
 
 static void connected(struct tcp_flow *f)
@@ -465,7 +458,9 @@ void tcp_from_host(struct unet *u, int fd, const struct addr *src, uint16_t src_
 	if (!engine_connect(u, &key.far, key.far_port, pcb, guest, guest_port, on_connected)) {
 		f->guest_reset = true;
 		drop(f);
+		return;
 	}
+	engine_timed(&f->timed, f->pcb);
 }
 
 /* --- work --------------------------------------------------------------------------------------------------------- */
@@ -476,7 +471,7 @@ static void update_watch(struct tcp_flow *f)
 
 	if (f->state != OPEN)
 		return;
-	if (!f->host_eof && !f->is_starved && !f->is_blocked && tcp_wants_read(f))
+	if (!f->host_eof && !f->chain[CHAIN_STARVED].on && !f->chain[CHAIN_BLOCKED].on && tcp_wants_read(f))
 		events |= LOOP_READ;
 	if (f->backlog)
 		events |= LOOP_WRITE;
@@ -541,6 +536,7 @@ static void work_on(struct tcp_flow *f)
 	}
 	if (output)
 		tcp_output(f->pcb);
+	engine_timed(&f->timed, f->pcb);
 	if (f->guest_fin && f->shut && f->host_eof && f->fin_sent && !f->tx)
 		linger(f);
 	else
@@ -549,18 +545,10 @@ static void work_on(struct tcp_flow *f)
 
 void tcp_work(struct unet *u)
 {
-	while (u->work_first) {
-		struct tcp_flow *f = u->work_first;
-
-		u->work_first = f->next_work;
-		if (!u->work_first)
-			u->work_last = NULL;
-		f->in_work = false;
+	for (struct tcp_flow *f; (f = tcp_unchain(u, CHAIN_WORK));)
 		work_on(f);
-	}
 	u->piece_count = 0;
 	tcp_rings_trim(u);
-	engine_arm();
 }
 
 static void host_ready(void *owner, unsigned events)
@@ -587,7 +575,7 @@ static void host_ready(void *owner, unsigned events)
 			tcp_flush_backlog(f);
 		if ((events & LOOP_READ) && !f->host_reset && !f->host_eof)
 			tcp_read_host(f);
-		tcp_queue_work(f);
+		tcp_chain(f, CHAIN_WORK);
 	}
 	unet_leave(u);
 }
@@ -689,7 +677,9 @@ void tcp_guest_input(struct unet *u, struct packet *p)
 		payload.len = 0;        /* data with a SYN (RFC 7413) comes again */
 	if (u->piece_count > PIECES - FRAME_IOV_MAX)
 		tcp_flush_pieces(u);
-	engine_input(u, p, h, n, payload, false);
+	engine_input(u, p, h, n, payload, f ? f->pcb : NULL, false);
+	if (f)
+		engine_timed(&f->timed, f->pcb);
 	return;
 malformed:
 	u->counters.dropped_malformed++;

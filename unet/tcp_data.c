@@ -69,6 +69,7 @@ static struct ring *ring_claim(struct unet *u)
 void tcp_ring_put(struct unet *u, struct ring **at)
 {
 	struct ring *r = *at;
+	struct tcp_flow *f;
 
 	if (!r)
 		return;
@@ -76,13 +77,9 @@ void tcp_ring_put(struct unet *u, struct ring **at)
 	r->next = u->free_rings;
 	u->free_rings = r;
 	u->free_ring_count++;
-	if (u->starved) {
-		struct tcp_flow *f = u->starved;
-
-		u->starved = f->next_starved;
-		f->is_starved = false;
-		tcp_queue_work(f);
-	}
+	f = tcp_unchain(u, CHAIN_STARVED);
+	if (f)
+		tcp_chain(f, CHAIN_WORK);
 }
 
 /* Frames in the queue may still point into rings that are free by now (a guest that acknowledges the future). */
@@ -230,7 +227,7 @@ void tcp_flush_pieces(struct unet *u)
 {
 	if (!u->piece_count)
 		return;
-	for (struct tcp_flow *f = u->work_first; f; f = f->next_work)
+	for (struct tcp_flow *f = u->chains[CHAIN_WORK].first; f; f = f->chain[CHAIN_WORK].next)
 		if (f->first_piece)
 			tcp_flush_flow(f);
 	u->piece_count = 0;
@@ -248,11 +245,7 @@ void tcp_read_host(struct tcp_flow *f)
 	if (!f->tx)
 		f->tx = ring_claim(u);
 	if (!f->tx) {
-		if (!f->is_starved) {
-			f->is_starved = true;
-			f->next_starved = u->starved;
-			u->starved = f;
-		}
+		tcp_chain(f, CHAIN_STARVED);
 		return;
 	}
 	n = ring_runs(f->tx, f->tx->len, RING_SIZE - f->tx->len, iov);

@@ -42,8 +42,11 @@ struct tcp_flow {
 	bool guest_reset, host_reset;
 	bool opened;                    /* work_on has seen it OPEN */
 	bool ack_wanted, kick;          /* tcp_output is due */
-	bool in_work, is_blocked, is_starved;
-	struct tcp_flow *next_work, *next_blocked, *next_starved;
+	struct {
+		struct tcp_flow *next, *prev;
+		bool on;
+	} chain[CHAINS];
+	struct engine_timed timed;
 	uint16_t guest_mss;
 	struct ring *tx, *backlog;
 	uint32_t given;                 /* of tx: bytes that lwIP has */
@@ -54,8 +57,10 @@ struct tcp_flow {
 };
 
 /* --- tcp.c --- */
-/* Have tcp_work() look at it. */
-void tcp_queue_work(struct tcp_flow *f);
+/* Puts it at the end of u->chains[which], unless it is there. */
+void tcp_chain(struct tcp_flow *f, unsigned which);
+/* Takes the first one off; NULL if there is none. */
+struct tcp_flow *tcp_unchain(struct unet *u, unsigned which);
 /* Forget it at once, with a reset to both sides. */
 void tcp_evict(struct tcp_flow *f);
 

@@ -250,7 +250,7 @@ void unet_leave(struct unet *u)
 			tcp_unblock(u);
 			udp_resume(u);
 		}
-	} while (u->work_first);
+	} while (u->chains[CHAIN_WORK].first);
 	u->depth--;
 	if (u->missed_input) {
 		u->missed_input = false;

@@ -204,6 +204,57 @@ static void fault_6_fins_while_data_waits_for_the_host(void **state)
 	assert_int_equal(b->net.sockets.open_count, 0);
 }
 
+/* lwIP's lists, which it walks for each segment and each tick. */
+struct tcp_pcb;
+extern struct tcp_pcb *tcp_active_pcbs, *tcp_tw_pcbs;
+union tcp_listen_pcbs_t { struct tcp_pcb *any; };
+extern union tcp_listen_pcbs_t tcp_listen_pcbs;
+
+static void idle_connections_are_not_on_lwips_lists(void **state)
+{
+	struct bench *b = *state;
+	struct guest_tcp t[50];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
+		guest_tcp_init(&t[i], &b->net.guest, NET_OUTSIDE, (uint16_t)(2000 + i), 80);
+		assert_true(guest_tcp_open(&t[i]));
+		assert_null(tcp_active_pcbs);
+		assert_null(tcp_listen_pcbs.any);
+	}
+	fake_net_run(&b->net, S(1));
+	/* nothing is in flight, so no timer of the stack's runs */
+	assert_true(clock_deadline(b->net.clock.clock) - b->net.clock.now > S(1));
+	for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
+		guest_tcp_send(&t[i], TCP_ACK_, "x", 1);
+		assert_null(tcp_active_pcbs);
+		guest_tcp_run(&t[i]);
+		assert_int_equal(t[i].snd_una, t[i].snd_nxt);
+	}
+	/* one has data in flight: the timers look after that one until it is acknowledged */
+	b->fd = b->net.sockets.last_open;
+	t[49].no_ack = true;
+	fake_peer_sends(&b->net.sockets, b->fd, "y", 1);
+	fake_net_run(&b->net, MS(100));
+	assert_true(clock_deadline(b->net.clock.clock) - b->net.clock.now <= MS(50));
+	assert_null(tcp_active_pcbs);
+	guest_tcp_run(&t[49]);
+	assert_int_equal(t[49].got_len, 1);
+	guest_tcp_send(&t[49], TCP_ACK_, NULL, 0);
+	fake_net_run(&b->net, MS(100));
+	assert_true(clock_deadline(b->net.clock.clock) - b->net.clock.now > S(1));
+	/* and those in TIME_WAIT */
+	fake_peer_closes(&b->net.sockets, b->fd);
+	fake_net_run(&b->net, MS(1));
+	guest_tcp_run(&t[49]);
+	guest_tcp_send(&t[49], TCP_ACK_ | TCP_FIN_, NULL, 0);
+	fake_net_run(&b->net, MS(1));
+	assert_null(tcp_tw_pcbs);
+	fake_net_run(&b->net, S(70));
+	assert_true(clock_deadline(b->net.clock.clock) - b->net.clock.now > S(1));
+	for (unsigned i = 0; i < ARRAY_SIZE(t); i++)
+		guest_tcp_free(&t[i]);
+}
+
 static uint64_t seed;
 
 static uint32_t rnd(uint32_t n)
@@ -310,6 +361,7 @@ int main(void)
 		TEST(fault_4_persist_timer_with_an_empty_queue),
 		TEST(fault_5_reset_while_data_waits_for_the_host),
 		TEST(fault_6_fins_while_data_waits_for_the_host),
+		TEST(idle_connections_are_not_on_lwips_lists),
 		TEST(a_storm_of_random_segments_is_weathered),
 		TEST(a_storm_with_long_segments_is_weathered),
 	};
