@@ -36,9 +36,20 @@ static inline bool addr_is4(const struct addr *a)
 	return le64(a->b) == 0 && le32(a->b + 8) == 0xffff0000;
 }
 
+static inline bool addr_is_link_local(const struct addr *a)
+{
+	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
 static inline bool addr_equal(const struct addr *a, const struct addr *b)
 {
 	return !memcmp(a->b, b->b, 16);
+}
+
+/* 0.0.0.0 */
+static inline bool addr_is_any4(const struct addr *a)
+{
+	return addr_is4(a) && le32(a->b + 12) == 0;
 }
 
 /* The IPv4 address in network order, as struct in_addr holds it. */

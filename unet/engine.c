@@ -83,47 +83,61 @@ u32_t unet_hook_isn(const ip_addr_t *local, u16_t local_port, const ip_addr_t *r
 
 /* --- out ------------------------------------------------------------------------------------------------------- */
 
-/* A segment of lwIP's, its IP header in front. */
-static err_t output4(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
+/* A segment of lwIP's, room for its IP header in front (lwIP has filled in one, ours goes over it). */
+static err_t output(struct unet *u, struct pbuf *p, struct flow_key *key)
 {
-	struct unet *u = n->state;
-	uint8_t *ip = p->payload, *tcp = ip + IP4_HLEN;
-	struct facts facts = { .needs_csum = true, .csum_start = IP4_HLEN, .csum_offset = 16 };
-	struct flow_key key = { .guest = addr_from4(ip + 16), .far = addr_from4(ip + 12) };
+	uint32_t ip_len = ip_hlen(&key->guest), tcp_len = p->tot_len - ip_len;
+	uint8_t *ip = p->payload, *tcp = ip + ip_len;
+	struct facts facts = { .needs_csum = true, .csum_start = (uint16_t)ip_len, .csum_offset = 16 };
 	unsigned header;
 
-	(void)to;
-	LWIP_ASSERT("a TCP header is in one piece", p->len >= IP4_HLEN + TCP_HLEN_MIN && ip[9] == PROTO_TCP);
-	key.guest_port = be16(tcp + 2);
-	key.far_port = be16(tcp);
-	header = IP4_HLEN + (tcp[12] >> 4) * 4u;
+	LWIP_ASSERT("a TCP header is in one piece", p->len >= ip_len + TCP_HLEN_MIN);
+	key->guest_port = be16(tcp + 2);
+	key->far_port = be16(tcp);
+	header = ip_len + (tcp[12] >> 4) * 4u;
 	facts.hdr_len = (uint16_t)header;
 	if (p->tot_len > header + 500) {
-		facts.gso_size = tcp_segment_size(u, &key);
+		facts.gso_size = tcp_segment_size(u, key);
 		if (facts.gso_size && p->tot_len - header > facts.gso_size)
-			facts.gso = GSO_TCPV4;
+			facts.gso = addr_is4(&key->guest) ? GSO_TCPV4 : GSO_TCPV6;
 		else
 			facts.gso_size = 0;
 	}
-	ip4_header(u, ip, &key.far, &key.guest, PROTO_TCP, TTL_DEFAULT, (uint16_t)(p->tot_len - IP4_HLEN), IP4_DF);
-	put_be16(tcp + 16, checksum_fold(checksum_pseudo(ip + 12, ip + 16, 4, PROTO_TCP, p->tot_len - IP4_HLEN)));
+	ip_header(u, ip, &key->far, &key->guest, PROTO_TCP, TTL_DEFAULT, (uint16_t)tcp_len);
+	put_be16(tcp + 16, checksum_fold(ip_pseudo(&key->far, &key->guest, PROTO_TCP, tcp_len)));
 	pbuf_ref(p);
-	if (arp_output(u, &key.guest, &key.far, p, &facts, p->tot_len > header))
+	if (arp_output(u, &key->guest, &key->far, p, &facts, p->tot_len > header))
 		return ERR_OK;
 	pbuf_free(p);
-	tcp_mark_blocked(u, &key);
+	tcp_mark_blocked(u, key);
 	return ERR_MEM;
+}
+
+static err_t output4(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
+{
+	const uint8_t *ip = p->payload;
+
+	(void)to;
+	return output(n->state, p, &(struct flow_key){ .guest = addr_from4(ip + 16), .far = addr_from4(ip + 12) });
 }
 
 static err_t output6(struct netif *n, struct pbuf *p, const ip6_addr_t *to)
 {
-	(void)n;
-	(void)p;
+	const uint8_t *ip = p->payload;
+
 	(void)to;
-	return ERR_RTE;
+	return output(n->state, p, &(struct flow_key){ .guest = addr_from6(ip + 24), .far = addr_from6(ip + 8) });
 }
 
 /* --- in -------------------------------------------------------------------------------------------------------- */
+
+static void set_ip(ip_addr_t *to, const struct addr *a)
+{
+	if (addr_is4(a))
+		IP_ADDR4(to, a->b[12], a->b[13], a->b[14], a->b[15]);
+	else
+		IP_ADDR6(to, le32(a->b), le32(a->b + 4), le32(a->b + 8), le32(a->b + 12));
+}
 
 static struct pbuf_custom pieces[FRAME_IOV_MAX + 1];
 static uint8_t header_copy[TCP_HLEN_MAX + 8];
@@ -186,11 +200,11 @@ void engine_input(struct unet *u, const struct packet *p, const uint8_t *hdr, un
 	if (n)
 		pbuf_cat(q, &pieces[1].pbuf);
 	ip_data.current_netif = ip_data.current_input_netif = &u->netif;
-	ip_data.current_ip4_header = (const struct ip_hdr *)p->ip;
-	ip_data.current_ip6_header = NULL;
+	ip_data.current_ip4_header = addr_is4(&p->src) ? (const struct ip_hdr *)p->ip : NULL;
+	ip_data.current_ip6_header = addr_is4(&p->src) ? NULL : (struct ip6_hdr *)(uintptr_t)p->ip;
 	ip_data.current_ip_header_tot_len = p->ip_len;
-	IP_ADDR4(&ip_data.current_iphdr_src, p->src.b[12], p->src.b[13], p->src.b[14], p->src.b[15]);
-	IP_ADDR4(&ip_data.current_iphdr_dest, p->dst.b[12], p->dst.b[13], p->dst.b[14], p->dst.b[15]);
+	set_ip(&ip_data.current_iphdr_src, &p->src);
+	set_ip(&ip_data.current_iphdr_dest, &p->dst);
 	if (listen) {
 		l->local_port = be16(hdr + 2);
 		tcp_listen_pcbs.listen_pcbs = l;
@@ -235,9 +249,9 @@ struct tcp_pcb *engine_connect(struct unet *u, const struct addr *src, uint16_t 
 	current = u;
 	tcp_bind_netif(pcb, &u->netif);
 	/* not tcp_bind: it looks for the address among all pcbs, and flow.c has seen to it that the tuple is free */
-	IP_ADDR4(&pcb->local_ip, src->b[12], src->b[13], src->b[14], src->b[15]);
+	set_ip(&pcb->local_ip, src);
 	pcb->local_port = src_port;
-	IP_ADDR4(&to, guest->b[12], guest->b[13], guest->b[14], guest->b[15]);
+	set_ip(&to, guest);
 	if (tcp_connect(pcb, &to, guest_port, connected) != ERR_OK)
 		return NULL;
 	hide_all();
@@ -331,7 +345,7 @@ static err_t init_netif(struct netif *n)
 
 	n->name[0] = 'u';
 	n->name[1] = 'n';
-	n->mtu = u->cfg.mtu;
+	n->mtu = n->mtu6 = u->cfg.mtu;
 	n->output = output4;
 	n->output_ip6 = output6;
 	return ERR_OK;

@@ -93,9 +93,11 @@ static const char *parse_rule(const struct unet *u, const char *text, struct rul
 
 /* --- clients ---------------------------------------------------------------------------------------------------- */
 
-struct addr fwd_shown_source(const struct unet *u, const struct addr *peer)
+struct addr fwd_shown_source(const struct unet *u, const struct addr *peer, const struct addr *guest)
 {
-	return peer->b[12] == 127 || ip_in_net(u, peer) ? u->host : *peer;
+	bool strange = addr_is4(peer) != addr_is4(guest) || addr_is_link_local(peer);
+
+	return strange || ip_is_loopback(peer) || ip_in_net(u, peer) ? *ip_gateway(u, guest) : *peer;
 }
 
 void fwd_remember_peer(struct forward *f, const struct addr *shown, uint16_t port)
@@ -138,11 +140,11 @@ static void clients(void *owner, unsigned events)
 			unet_arm_expiry(u);
 			break;
 		}
-		if (!addr_from_sock(&peer, &src, &port) || !addr_is4(&src)) {
+		if (!addr_from_sock(&peer, &src, &port)) {
 			SOCK(u, close, fd);
 			continue;
 		}
-		src = fwd_shown_source(u, &src);
+		src = fwd_shown_source(u, &src, &f->guest);
 		tcp_from_host(u, fd, &src, port, &f->guest, f->guest_port);
 	}
 	unet_leave(u);
@@ -218,7 +220,7 @@ bool unet_hostfwd_add(struct unet *u, const char *text, uint16_t *bound, struct 
 	f->guest = addr_from4(&rule.guest);
 	f->guest_port = rule.guest_port;
 	host = addr_from4(&rule.host);
-	f->loopback = host.b[12] == 127;
+	f->loopback = ip_is_loopback(&host);
 	addr_to_sock(&host, rule.host_port, &f->bound);
 	r = open_rule(u, f);
 	if (r < 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ICMP (RFC 792): echo for unet's own addresses answered here, echo to anywhere else by unprivileged ping sockets, and
+ * ICMP (RFC 792) and ICMPv6 (RFC 4443): echo for unet's own addresses answered here, echo to anywhere else by unprivileged ping sockets, and
  * the errors that the guest is told.  A ping socket serves one identifier of the guest's; the host gives it its own on
  * the wire, so two guests may use the same.
  */
@@ -13,7 +13,7 @@
 
 enum {
 	ICMP_HLEN = 8,
-	ECHO_REPLY = 0, ECHO_REQUEST = 8, TIME_EXCEEDED = 11,
+	ECHO_REPLY = 0, ECHO_REQUEST = 8, ECHO6_REQUEST = 128, ECHO6_REPLY = 129,
 	LIST_ECHO = 0,
 	BURST = 16,                     /* replies read per wake-up of one socket */
 };
@@ -28,6 +28,16 @@ struct echo_flow {
 };
 
 static const struct addr no_addr;
+
+static uint8_t echo_request(const struct addr *a)
+{
+	return addr_is4(a) ? ECHO_REQUEST : ECHO6_REQUEST;
+}
+
+static uint8_t echo_reply(const struct addr *a)
+{
+	return addr_is4(a) ? ECHO_REPLY : ECHO6_REPLY;
+}
 
 /* --- errors ----------------------------------------------------------------------------------------------------- */
 
@@ -56,39 +66,80 @@ unsigned icmp_of_errno(int error)
 	return 0;
 }
 
+unsigned icmp_for(const struct addr *guest, unsigned what)
+{
+	static const struct {
+		uint16_t four, six;
+	} pairs[] = {
+		{ ICMP_UNREACH_NET, ICMP6_NO_ROUTE }, { ICMP_UNREACH_HOST, ICMP6_UNREACH_ADDRESS },
+		{ ICMP_UNREACH_PROTOCOL, ICMP6_NEXT_HEADER }, { ICMP_UNREACH_PORT, ICMP6_UNREACH_PORT },
+		{ ICMP_UNREACH_FRAG, ICMP6_TOO_BIG }, { ICMP_UNREACH_PROHIBITED, ICMP6_PROHIBITED },
+		{ ICMP_TTL_EXCEEDED, ICMP6_HOP_LIMIT }, { ICMP_REASS_EXCEEDED, ICMP6_REASS_EXCEEDED },
+	};
+
+	if (addr_is4(guest))
+		return what;
+	for (unsigned i = 0; i < ARRAY_SIZE(pairs); i++)
+		if (pairs[i].four == what)
+			return pairs[i].six;
+	return 0;
+}
+
+unsigned icmp_of_queue(const struct sock_error *e, const struct addr *guest)
+{
+	if (e->icmp == (addr_is4(guest) ? 4 : 6))
+		return (unsigned)(e->type << 8 | e->code);
+	return icmp_for(guest, icmp_of_errno(e->error));
+}
+
+/* Completes a message whose type, code and body stand in p, and sends it. */
+static void send_icmp(struct unet *u, const struct addr *src, const struct addr *dst, uint8_t ttl, struct pbuf *p)
+{
+	bool four = addr_is4(dst);
+	uint64_t seed = four ? 0 : ip_pseudo(src, dst, PROTO_ICMPV6, p->tot_len);
+	uint8_t *b = p->payload;
+
+	put_be16(b + 2, 0);
+	put_be16(b + 2, (uint16_t)~checksum_fold(checksum_add(seed, b, p->tot_len)));
+	ip_send(u, src, dst, four ? PROTO_ICMP : PROTO_ICMPV6, ttl, p, NULL);
+}
+
 void icmp_error_bytes(struct unet *u, const struct addr *src, const struct addr *guest, unsigned what, uint32_t info,
 		      const void *quote, uint32_t len)
 {
 	struct pbuf *p;
 	uint8_t *b;
 
-	len = MIN(len, ICMP_QUOTE_MAX);
-	p = ip_alloc(ICMP_HLEN + len);
+	len = MIN(len, addr_is4(guest) ? (uint32_t)ICMP_QUOTE_MAX : (uint32_t)ICMP6_QUOTE_MAX);
+	p = what ? ip_alloc(ICMP_HLEN + len) : NULL;
 	if (!p)
 		return;
 	b = p->payload;
 	b[0] = (uint8_t)(what >> 8);
 	b[1] = (uint8_t)what;
-	put_be16(b + 2, 0);
-	put_be32(b + 4, what == ICMP_UNREACH_FRAG ? info & 0xffff : 0);
+	if (addr_is4(guest))
+		put_be32(b + 4, what == ICMP_UNREACH_FRAG ? info & 0xffff : 0);
+	else
+		put_be32(b + 4, what == ICMP6_TOO_BIG || what == ICMP6_NEXT_HEADER ? info : 0);
 	memcpy(b + ICMP_HLEN, quote, len);
-	put_be16(b + 2, checksum(b, ICMP_HLEN + len));
-	ip_send(u, src, guest, PROTO_ICMP, 255, p, NULL);
+	send_icmp(u, src, guest, 255, p);
 }
 
 void icmp_error(struct unet *u, const struct packet *p, unsigned what)
 {
-	uint8_t quote[ICMP_QUOTE_MAX];
+	uint8_t quote[ICMP6_QUOTE_MAX], type;
+	bool four = addr_is4(&p->src);
 	uint32_t n = slice_copy(p->whole, 0, quote, sizeof(quote));
 
-	/* never about an error, a fragment or something without a sender (RFC 1122 3.2.2) */
-	if (addr_v4(&p->src) == 0 || (be16(p->ip + 6) & IP4_OFFSET))
+	/* never about an error, a fragment or something without a sender (RFC 1122 3.2.2, RFC 4443 2.4 e) */
+	if (addr_is_any4(&p->src) || (four && (be16(p->ip + 6) & IP4_OFFSET)) || ip_is_multicast(&p->dst))
 		return;
-	if (p->protocol == PROTO_ICMP &&
-	    (n <= p->ip_len || (quote[p->ip_len] != ECHO_REQUEST && quote[p->ip_len] != ECHO_REPLY)))
+	if (p->protocol == (four ? PROTO_ICMP : PROTO_ICMPV6) &&
+	    (slice_copy(p->body, 0, &type, 1) == 0 || (type != echo_request(&p->src) && type != echo_reply(&p->src))))
 		return;
-	memcpy(quote, p->ip, MIN(n, p->ip_len));
-	icmp_error_bytes(u, &u->host, &p->src, what, u->cfg.mtu, quote, n);
+	memcpy(quote, p->ip, MIN(n, four ? p->ip_len : (uint32_t)IPV6_HLEN));
+	icmp_error_bytes(u, ip_gateway(u, &p->src), &p->src, icmp_for(&p->src, what),
+			 what == ICMP_UNREACH_PROTOCOL ? p->next_header_at : u->cfg.mtu, quote, n);
 }
 
 /* --- echo ------------------------------------------------------------------------------------------------------- */
@@ -102,10 +153,8 @@ static void answer(struct unet *u, const struct packet *p)
 		return;
 	b = q->payload;
 	slice_copy(p->body, 0, b, p->body.len);
-	b[0] = ECHO_REPLY;
-	put_be16(b + 2, 0);
-	put_be16(b + 2, checksum(b, p->body.len));
-	ip_send(u, &p->dst, &p->src, PROTO_ICMP, 255, q, NULL);
+	b[0] = echo_reply(&p->src);
+	send_icmp(u, &p->dst, &p->src, 255, q);
 }
 
 static void close_flow(struct echo_flow *f)
@@ -124,9 +173,11 @@ static void relay_errors(struct echo_flow *f)
 	struct sock_error e;
 
 	for (int i = 0; i < BURST && SOCK(u, errors, f->fd, &e) == 0; i++) {
-		unsigned what = e.icmp == 4 ? (unsigned)(e.type << 8 | e.code) : icmp_of_errno(e.error);
-		struct addr to = f->last_to, from = u->host;
-		uint8_t quote[IP4_HLEN + sizeof(e.data)];
+		const struct addr *guest = &f->flow.key.guest;
+		unsigned what = icmp_of_queue(&e, guest);
+		struct addr to = f->last_to, from = *ip_gateway(u, guest);
+		uint8_t quote[IPV6_HLEN + sizeof(e.data)];
+		uint32_t ip_len = ip_hlen(guest);
 		uint16_t port, old;
 
 		if (!what || e.len < ICMP_HLEN)
@@ -134,16 +185,15 @@ static void relay_errors(struct echo_flow *f)
 		addr_from_sock(&e.to, &to, &port);
 		if (e.icmp)
 			addr_from_sock(&e.offender, &from, &port);
-		if (!addr_is4(&to) || !addr_is4(&from))
-			continue;
-		ip4_header(u, quote, &f->flow.key.guest, &to, PROTO_ICMP, 1, (uint16_t)e.len, 0);
+		from = fwd_shown_source(u, &from, guest);
+		ip_header(u, quote, guest, &to, addr_is4(guest) ? PROTO_ICMP : PROTO_ICMPV6, 1, (uint16_t)e.len);
 		/* the identifier as the guest knows it, the checksum to fit (RFC 1624) */
 		old = be16(e.data + 4);
 		put_be16(e.data + 4, f->flow.key.guest_port);
 		put_be16(e.data + 2, (uint16_t)~checksum_fold((uint16_t)~be16(e.data + 2) + (uint32_t)(uint16_t)~old +
 							     f->flow.key.guest_port));
-		memcpy(quote + IP4_HLEN, e.data, e.len);
-		icmp_error_bytes(u, &from, &f->flow.key.guest, what, e.info, quote, IP4_HLEN + e.len);
+		memcpy(quote + ip_len, e.data, e.len);
+		icmp_error_bytes(u, &from, guest, what, e.info, quote, ip_len + e.len);
 	}
 }
 
@@ -166,8 +216,8 @@ static void readable(void *owner, unsigned events)
 
 		if (n < 0)
 			break;
-		if (n < ICMP_HLEN || n > 65535 - IP4_HLEN || !addr_from_sock(&from, &src, &port) || !addr_is4(&src) ||
-		    u->datagram[0] != ECHO_REPLY)
+		if (n < ICMP_HLEN || n > 65535 - IP4_HLEN || !addr_from_sock(&from, &src, &port) ||
+		    addr_is4(&src) != addr_is4(&f->flow.key.guest) || u->datagram[0] != echo_reply(&src))
 			continue;
 		p = ip_alloc((uint32_t)n);
 		if (!p)
@@ -175,24 +225,29 @@ static void readable(void *owner, unsigned events)
 		b = p->payload;
 		memcpy(b, u->datagram, (size_t)n);
 		put_be16(b + 4, f->flow.key.guest_port);
-		put_be16(b + 2, 0);
-		put_be16(b + 2, checksum(b, (size_t)n));
 		flow_touch(&u->icmp, &f->flow, LIST_ECHO, unet_now(u));
-		ip_send(u, &src, &f->flow.key.guest, PROTO_ICMP, TTL_DEFAULT, p, NULL);
+		send_icmp(u, &src, &f->flow.key.guest, TTL_DEFAULT, p);
 	}
 	if (!netif_room(u))
 		udp_pause(u, &f->watch);
 	unet_leave(u);
 }
 
-static struct echo_flow *open_flow(struct unet *u, const struct flow_key *key)
+static int open_socket(struct unet *u, const struct addr *guest)
+{
+	return addr_is4(guest) ? SOCK(u, open, AF_INET, SOCK_DGRAM, IPPROTO_ICMP) :
+				 SOCK(u, open, AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6);
+}
+
+/* NULL, with the errno if the host allows no socket. */
+static struct echo_flow *open_flow(struct unet *u, const struct flow_key *key, int *error)
 {
 	struct echo_flow *f;
-	int fd = SOCK(u, open, AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+	int fd = open_socket(u, &key->guest);
 
 	if (fd < 0 && (fd == -EMFILE || fd == -ENFILE) && u->icmp.lists[LIST_ECHO].oldest) {
 		close_flow((struct echo_flow *)u->icmp.lists[LIST_ECHO].oldest);
-		fd = SOCK(u, open, AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+		fd = open_socket(u, &key->guest);
 	}
 	if (fd < 0) {
 		if (fd == -EACCES || fd == -EPERM) {
@@ -202,6 +257,7 @@ static struct echo_flow *open_flow(struct unet *u, const struct flow_key *key)
 			u->ping_warned = true;
 		}
 		u->counters.dropped_limit++;
+		*error = -fd;
 		return NULL;
 	}
 	if (u->icmp.count == u->icmp.limit)
@@ -226,7 +282,7 @@ static void ask_outside(struct unet *u, const struct packet *p)
 	struct iovec iov[FRAME_IOV_MAX];
 	struct echo_flow *f;
 	uint8_t h[ICMP_HLEN];
-	int n = slice_iov(p->body, iov, FRAME_IOV_MAX);
+	int error = 0, n = slice_iov(p->body, iov, FRAME_IOV_MAX);
 	ssize_t r;
 
 	if (n < 0)
@@ -235,7 +291,9 @@ static void ask_outside(struct unet *u, const struct packet *p)
 	key.guest_port = be16(h + 4);
 	f = (struct echo_flow *)flow_find(&u->icmp, &key);
 	if (!f)
-		f = open_flow(u, &key);
+		f = open_flow(u, &key, &error);
+	if (error == EAFNOSUPPORT)      /* a host without IPv6 */
+		icmp_error(u, p, icmp_of_errno(error));
 	if (!f)
 		return;
 	flow_touch(&u->icmp, &f->flow, LIST_ECHO, unet_now(u));
@@ -254,11 +312,12 @@ void icmp_guest_input(struct unet *u, struct packet *p)
 	uint8_t h[ICMP_HLEN];
 
 	if (slice_copy(p->body, 0, h, ICMP_HLEN) < ICMP_HLEN ||
-	    (!p->csum_ok && checksum_fold(slice_sum(p->body, 0)) != 0xffff)) {
+	    (!p->csum_ok && !(addr_is4(&p->src) ? checksum_fold(slice_sum(p->body, 0)) == 0xffff :
+						  ip_body_sum_ok(p, p->body.len)))) {
 		u->counters.dropped_malformed++;
 		return;
 	}
-	if (h[0] != ECHO_REQUEST || h[1] != 0) {
+	if (h[0] != echo_request(&p->src) || h[1] != 0) {
 		u->counters.dropped_other++;
 		return;
 	}

@@ -1,21 +1,47 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * IPv4 (RFC 791) between the port and the transports: checks of what comes in, the firewall's view of destinations, and
- * headers and fragments of what goes out.
+ * IP between the port and the transports: what comes in by IPv4 (RFC 791; ip6.c has IPv6), the firewall's view of
+ * destinations, and headers and fragments of what goes out by either.
  */
+#include <arpa/inet.h>
+
 #include "base/checksum.h"
 #include "lwip/pbuf.h"
 #include "unet/stack.h"
 
 bool ip_in_net(const struct unet *u, const struct addr *a)
 {
-	return addr_is4(a) && (addr_v4(a) & u->cfg.mask.s_addr) == u->cfg.net.s_addr;
+	return addr_is4(a) ? (addr_v4(a) & u->cfg.mask.s_addr) == u->cfg.net.s_addr : ip6_in_net(u, a);
+}
+
+const struct addr *ip_gateway(const struct unet *u, const struct addr *guest)
+{
+	return addr_is4(guest) ? &u->host : addr_is_link_local(guest) ? &u->link_host6 : &u->host6;
+}
+
+bool ip_is_loopback(const struct addr *a)
+{
+	struct addr six = ip_loopback(a);
+
+	return addr_is4(a) ? a->b[12] == 127 : addr_equal(a, &six);
+}
+
+struct addr ip_loopback(const struct addr *a)
+{
+	return addr_is4(a) ? addr_from4((const uint8_t[]){ 127, 0, 0, 1 }) : (struct addr){ .b = { [15] = 1 } };
+}
+
+bool ip_body_sum_ok(const struct packet *p, uint32_t len)
+{
+	return checksum_fold(slice_sum(slice_cut(p->body, len), ip_pseudo(&p->src, &p->dst, p->protocol, len))) == 0xffff;
 }
 
 enum place ip_place(const struct unet *u, const struct addr *a)
 {
 	uint8_t first = a->b[12];
 
+	if (!addr_is4(a))
+		return ip6_place(u, a);
 	if (addr_equal(a, &u->host))
 		return PLACE_HOST;
 	if (addr_equal(a, &u->dns_addr))
@@ -37,6 +63,8 @@ static bool source_ok(const struct unet *u, const struct packet *p)
 {
 	uint8_t ports[4];
 
+	if (!addr_is4(&p->src))
+		return ip6_source_ok(u, p);
 	if (ip_in_net(u, &p->src) && ip_place(u, &p->src) == PLACE_NOBODY &&
 	    (addr_v4(&p->src) & ~u->cfg.mask.s_addr) != 0)
 		return true;
@@ -53,11 +81,13 @@ void ip_deliver(struct unet *u, struct packet *p)
 		return;
 	}
 	if (place == PLACE_FORBIDDEN || (place == PLACE_BROADCAST && p->protocol != PROTO_UDP)) {
+		char text[INET6_ADDRSTRLEN];
+
 		u->counters.dropped_destination++;
-		if (place == PLACE_FORBIDDEN && p->dst.b[12] < 224 && !u->cfg.restricted)
+		if (place == PLACE_FORBIDDEN && !ip_is_multicast(&p->dst) && !u->cfg.restricted)
 			icmp_error(u, p, ICMP_UNREACH_NET);
-		log_net("unet", "packet to %d.%d.%d.%d refused", p->dst.b[12], p->dst.b[13], p->dst.b[14],
-			p->dst.b[15]);
+		inet_ntop(addr_is4(&p->dst) ? AF_INET : AF_INET6, addr_wire(&p->dst), text, sizeof(text));
+		log_net("unet", "packet to %s refused", text);
 		return;
 	}
 	if (place == PLACE_NOBODY) {
@@ -79,8 +109,12 @@ void ip_deliver(struct unet *u, struct packet *p)
 		udp_guest_input(u, p);
 		break;
 	case PROTO_ICMP:
-		icmp_guest_input(u, p);
-		break;
+	case PROTO_ICMPV6:
+		if ((p->protocol == PROTO_ICMP) == addr_is4(&p->src)) {
+			icmp_guest_input(u, p);
+			break;
+		}
+		/* fall through */
 	default:
 		u->counters.dropped_other++;
 		if (!u->cfg.restricted)
@@ -128,7 +162,7 @@ void ip_frame(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice s, const
 			u->counters.dropped_source++;
 			return;
 		}
-		reass_input(u, &p, fragment);
+		reass_input(u, &p, be16(p.ip + 4), (fragment & IP4_OFFSET) * 8u, fragment & IP4_MF);
 		return;
 	}
 	ip_deliver(u, &p);
@@ -144,11 +178,9 @@ struct pbuf *ip_alloc(uint32_t len)
 	return len <= 65535 - IP4_HLEN ? pbuf_alloc(PBUF_IP, (u16_t)len, PBUF_RAM) : NULL;
 }
 
-uint16_t ip4_header(struct unet *u, uint8_t *h, const struct addr *src, const struct addr *dst, uint8_t protocol,
-		    uint8_t ttl, uint16_t payload_len, uint16_t fragment)
+static void ip4_header_id(uint8_t *h, const struct addr *src, const struct addr *dst, uint8_t protocol, uint8_t ttl,
+			  uint16_t payload_len, uint16_t id, uint16_t fragment)
 {
-	uint16_t id = u->ip_id++;
-
 	h[0] = 0x45;
 	h[1] = 0;
 	put_be16(h + 2, (uint16_t)(payload_len + IP4_HLEN));
@@ -160,14 +192,30 @@ uint16_t ip4_header(struct unet *u, uint8_t *h, const struct addr *src, const st
 	memcpy(h + 12, src->b + 12, 4);
 	memcpy(h + 16, dst->b + 12, 4);
 	put_be16(h + 10, checksum(h, IP4_HLEN));
-	return id;
+}
+
+uint32_t ip_header(struct unet *u, uint8_t *h, const struct addr *src, const struct addr *dst, uint8_t protocol,
+		   uint8_t ttl, uint16_t payload_len)
+{
+	if (addr_is4(dst)) {
+		ip4_header_id(h, src, dst, protocol, ttl, payload_len, u->ip_id++, protocol == PROTO_TCP ? IP4_DF : 0);
+		return IP4_HLEN;
+	}
+	memset(h, 0, IPV6_HLEN);
+	h[0] = 0x60;
+	put_be16(h + IP6_PAYLOAD_LENGTH, payload_len);
+	h[IP6_NEXT_HEADER] = protocol;
+	h[IP6_HOP_LIMIT] = ttl;
+	memcpy(h + IP6_SOURCE, src->b, 16);
+	memcpy(h + IP6_DESTINATION, dst->b, 16);
+	return IPV6_HLEN;
 }
 
 /* Adds the checksum that facts leaves to the far end: fragments can't be finished there. */
-static void finish_checksum(struct pbuf *p, const struct facts *f)
+static void finish_checksum(struct pbuf *p, const struct facts *f, uint32_t ip_len)
 {
-	uint8_t *start = (uint8_t *)p->payload + f->csum_start - IP4_HLEN;
-	uint16_t sum = checksum(start, p->len - (f->csum_start - IP4_HLEN));
+	uint8_t *start = (uint8_t *)p->payload + f->csum_start - ip_len;
+	uint16_t sum = checksum(start, p->len - (f->csum_start - ip_len));
 
 	put_be16(start + f->csum_offset, sum ? sum : 0xffff);
 }
@@ -181,43 +229,57 @@ static void send_whole(struct unet *u, const uint8_t *mac, const struct addr *sr
 		arp_output(u, dst, src, p, facts, false);
 		return;
 	}
-	unet_mac(u, &u->host, own);
-	netif_queue(u, mac, own, ETH_IPV4, p, facts, false);
+	unet_mac(u, ip_gateway(u, dst), own);
+	netif_queue(u, mac, own, addr_is4(dst) ? ETH_IPV4 : ETH_IPV6, p, facts, false);
+}
+
+/* The n bytes from `at` of a packet of len, with a fragment's header or headers in front. */
+static struct pbuf *fragment_of(struct unet *u, const uint8_t *data, uint32_t at, uint32_t n, bool more, uint32_t id,
+				const struct addr *src, const struct addr *dst, uint8_t protocol, uint8_t ttl)
+{
+	bool four = addr_is4(dst);
+	struct pbuf *q = ip_alloc(n + (four ? 0 : IP6_FRAGMENT_LEN));
+	uint8_t *h;
+
+	if (!q)
+		return NULL;
+	h = q->payload;
+	memcpy(h + (four ? 0 : IP6_FRAGMENT_LEN), data + at, n);
+	pbuf_add_header(q, ip_hlen(dst));
+	if (four) {
+		ip4_header_id(q->payload, src, dst, protocol, ttl, (uint16_t)n, (uint16_t)id,
+			      (uint16_t)(at / 8 | (more ? IP4_MF : 0)));
+		return q;
+	}
+	ip_header(u, q->payload, src, dst, IP6_FRAGMENT, ttl, (uint16_t)(n + IP6_FRAGMENT_LEN));
+	h[0] = protocol;
+	h[1] = 0;
+	put_be16(h + 2, (uint16_t)(at | more));
+	put_be32(h + 4, id);
+	return q;
 }
 
 void ip_send_to(struct unet *u, const uint8_t *mac, const struct addr *src, const struct addr *dst, uint8_t protocol,
 		uint8_t ttl, struct pbuf *p, const struct facts *facts)
 {
-	uint32_t len = p->tot_len, room = (uint32_t)(u->cfg.mtu - IP4_HLEN) & ~7u;
-	uint16_t id = 0;
+	uint32_t len = p->tot_len, ip_len = ip_hlen(dst), room = u->cfg.mtu - ip_len, id;
 
-	if (len + IP4_HLEN <= u->cfg.mtu) {
-		pbuf_add_header(p, IP4_HLEN);
-		ip4_header(u, p->payload, src, dst, protocol, ttl, (uint16_t)len, 0);
+	if (len + ip_len <= u->cfg.mtu) {
+		pbuf_add_header(p, ip_len);
+		ip_header(u, p->payload, src, dst, protocol, ttl, (uint16_t)len);
 		send_whole(u, mac, src, dst, p, facts);
 		return;
 	}
 	if (facts && facts->needs_csum)
-		finish_checksum(p, facts);
+		finish_checksum(p, facts, ip_len);
+	id = u->ip_id++;
+	room = (room - (addr_is4(dst) ? 0 : IP6_FRAGMENT_LEN)) & ~7u;
 	for (uint32_t at = 0; at < len; at += room) {
 		uint32_t n = MIN(room, len - at);
-		struct pbuf *q = ip_alloc(n);
+		struct pbuf *q = fragment_of(u, p->payload, at, n, at + n < len, id, src, dst, protocol, ttl);
 
 		if (!q)
 			break;
-		memcpy(q->payload, (uint8_t *)p->payload + at, n);
-		pbuf_add_header(q, IP4_HLEN);
-		id = ip4_header(u, q->payload, src, dst, protocol, ttl, (uint16_t)n,
-				(uint16_t)(at / 8 | (at + n < len ? IP4_MF : 0)));
-		if (at) {               /* all carry the first one's identification */
-			uint8_t *h = q->payload;
-
-			u->ip_id--;
-			id = (uint16_t)(id - 1);
-			put_be16(h + 4, id);
-			put_be16(h + 10, 0);
-			put_be16(h + 10, checksum(h, IP4_HLEN));
-		}
 		send_whole(u, mac, src, dst, q, NULL);
 	}
 	pbuf_free(p);

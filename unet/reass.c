@@ -26,7 +26,7 @@ struct datagram {
 	bool used, condemned;
 	struct addr src, dst;
 	uint8_t protocol;
-	uint16_t id;
+	uint32_t id;
 	uint64_t born_ns, order;
 	uint32_t total;                 /* 0: the last fragment is not here yet */
 	uint32_t have, cost;
@@ -85,8 +85,8 @@ static void expired(void *owner)
 
 			memcpy(quote, o->first.ip, o->first.ip_len);
 			memcpy(quote + o->first.ip_len, o->parts[0].data, n);
-			icmp_error_bytes(r->u, &r->u->host, &o->src, ICMP_REASS_EXCEEDED, 0, quote,
-					 o->first.ip_len + n);
+			icmp_error_bytes(r->u, ip_gateway(r->u, &o->src), &o->src, icmp_for(&o->src, ICMP_REASS_EXCEEDED), 0,
+					 quote, o->first.ip_len + n);
 		}
 		forget(r, o);
 		r->u->counters.dropped_other++;
@@ -95,9 +95,8 @@ static void expired(void *owner)
 	unet_leave(r->u);
 }
 
-static struct datagram *find(struct reassembly *r, const struct packet *p)
+static struct datagram *find(struct reassembly *r, const struct packet *p, uint32_t id)
 {
-	uint16_t id = be16(p->ip + 4);
 	struct datagram *spare = NULL;
 
 	for (uint32_t i = 0; i < r->limit; i++) {
@@ -105,7 +104,7 @@ static struct datagram *find(struct reassembly *r, const struct packet *p)
 
 		if (!d->used)
 			spare = d;
-		else if (d->id == id && d->protocol == p->protocol && addr_equal(&d->src, &p->src) &&
+		else if (d->id == id && (d->protocol == p->protocol || !addr_is4(&p->src)) && addr_equal(&d->src, &p->src) &&
 			 addr_equal(&d->dst, &p->dst))
 			return d;
 	}
@@ -176,18 +175,18 @@ static void deliver(struct reassembly *r, struct datagram *d)
 	free(buf);
 }
 
-void reass_input(struct unet *u, const struct packet *p, uint16_t fragment)
+void reass_input(struct unet *u, const struct packet *p, uint32_t id, uint32_t offset, bool more)
 {
 	struct reassembly *r = u->reassembly;
-	uint32_t offset = (fragment & IP4_OFFSET) * 8u, end = offset + p->body.len;
+	uint32_t end = offset + p->body.len;
 	struct datagram *d;
 
-	if (p->body.len == 0 || end + p->ip_len > 65535 || ((fragment & IP4_MF) && p->body.len % 8)) {
+	if (p->body.len == 0 || end + p->ip_len > 65535 || (more && p->body.len % 8)) {
 		u->counters.dropped_malformed++;
 		return;
 	}
-	d = find(r, p);
-	if (!d->condemned && ((fragment & IP4_MF) ? d->total && end > d->total : (d->total && d->total != end) ||
+	d = find(r, p, id);
+	if (!d->condemned && (more ? d->total && end > d->total : (d->total && d->total != end) ||
 	     (d->count && (uint32_t)d->parts[d->count - 1].offset + d->parts[d->count - 1].len > end)))
 		d->condemned = true;
 	if (!d->condemned && !insert(r, d, p->body, offset))
@@ -202,7 +201,7 @@ void reass_input(struct unet *u, const struct packet *p, uint16_t fragment)
 		arm(r);
 		return;
 	}
-	if (!(fragment & IP4_MF))
+	if (!more)
 		d->total = end;
 	if (offset == 0) {
 		d->first = *p;

@@ -13,6 +13,7 @@
 #define UNET_STACK_H
 
 #include "base/bytes.h"
+#include "base/checksum.h"
 #include "base/log.h"
 #include "dhcp/dhcp.h"
 #include "lwip/netif.h"
@@ -27,10 +28,11 @@
 enum {
 	ETH_HLEN = 14, ETH_IPV4 = 0x0800, ETH_ARP = 0x0806, ETH_IPV6 = 0x86dd,
 	PROTO_ICMP = 1, PROTO_TCP = 6, PROTO_UDP = 17, PROTO_ICMPV6 = 58,
-	IP4_HLEN = 20, IP4_HLEN_MAX = 60, TCP_HLEN_MIN = 20, TCP_HLEN_MAX = 60, UDP_HLEN = 8,
+	IP4_HLEN = 20, IP4_HLEN_MAX = 60, IPV6_HLEN = 40, TCP_HLEN_MIN = 20, TCP_HLEN_MAX = 60, UDP_HLEN = 8,
 	IP4_MF = 0x2000, IP4_DF = 0x4000, IP4_OFFSET = 0x1fff,
 	TTL_DEFAULT = 64,
 	ICMP_QUOTE_MAX = 548,           /* an ICMP error never exceeds 576 bytes (RFC 1812 4.3.2.3) */
+	ICMP6_QUOTE_MAX = 1280 - IPV6_HLEN - 8,  /* nor an ICMPv6 error the smallest MTU (RFC 4443 2.4 c) */
 
 	NEIGHBORS = 64, NEIGHBOR_HELD = 4,
 	OUT_QUEUE = 256, OUT_DATA = 192,        /* frames; those that can wait stop at OUT_DATA */
@@ -63,7 +65,7 @@ uint32_t slice_copy(struct slice s, uint32_t offset, void *buf, uint32_t len);  
 int slice_iov(struct slice s, struct iovec *out, int max);      /* pieces, at most max; -1 if more are needed */
 uint64_t slice_sum(struct slice s, uint64_t sum);               /* checksum_add over the run */
 
-/* An IP packet from the guest whose header has been checked. */
+/* An IP packet from the guest whose header has been checked.  The family is that of its addresses. */
 struct packet {
 	struct addr src, dst;
 	uint8_t mac[6];                 /* Ethernet source */
@@ -71,8 +73,9 @@ struct packet {
 	bool csum_ok;                   /* the transport checksum needs no look */
 	uint8_t gso;
 	uint16_t gso_size;
-	uint16_t ip_len;                /* header with options */
-	uint8_t ip[IP4_HLEN_MAX];       /* private copy of the header */
+	uint16_t ip_len;                /* header with options, or with extension headers */
+	uint16_t next_header_at;        /* IPv6: where the number of the transport stands */
+	uint8_t ip[IP4_HLEN_MAX];       /* private copy of the header; of IPv6, of the fixed part */
 	struct slice whole;             /* header and payload, for quoting */
 	struct slice body;              /* behind the IP header */
 	bool copied;                    /* body is ours, not the guest's: only until the call returns, in any case */
@@ -134,6 +137,8 @@ struct unet {
 	struct port port;
 	uint64_t secret[2];
 	struct addr host, dns_addr;
+	struct addr host6, dns6;        /* in the prefix */
+	struct addr link_host6, link_dns6;      /* the same on the link: fe80:: and their last 8 bytes */
 
 	/* netif.c */
 	struct out_frame out[OUT_QUEUE];
@@ -141,7 +146,7 @@ struct unet {
 	bool out_full;                  /* the far end is full: port_ready will call */
 	unsigned depth;                 /* of unet_enter */
 	bool flushing, missed_input;
-	uint16_t ip_id;
+	uint32_t ip_id;
 
 	/* arp.c */
 	struct neighbor neighbors[NEIGHBORS];
@@ -226,28 +231,53 @@ enum place {                    /* where a destination of the guest's leads */
 };
 enum place ip_place(const struct unet *u, const struct addr *a);
 bool ip_in_net(const struct unet *u, const struct addr *a);
+/* The gateway as a guest with this address knows it. */
+const struct addr *ip_gateway(const struct unet *u, const struct addr *guest);
+/* The host's loopback address in the family of a. */
+struct addr ip_loopback(const struct addr *a);
+bool ip_is_loopback(const struct addr *a);
+static inline bool ip_is_multicast(const struct addr *a) { return addr_is4(a) ? a->b[12] >= 224 : a->b[0] == 0xff; }
+/* Length of an IP header without options between addresses of this family. */
+static inline uint32_t ip_hlen(const struct addr *a) { return addr_is4(a) ? IP4_HLEN : IPV6_HLEN; }
+/* Sum of the pseudo-header. */
+static inline uint64_t ip_pseudo(const struct addr *src, const struct addr *dst, uint8_t protocol, uint32_t len)
+{
+	return checksum_pseudo(addr_wire(src), addr_wire(dst), addr_wire_len(dst), protocol, len);
+}
+/* Whether the checksum over a packet's body, of len bytes, is right. */
+bool ip_body_sum_ok(const struct packet *p, uint32_t len);
 void ip_frame(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice s, const struct frame *f);
 /* A packet that is whole: straight from ip_frame, or reassembled. */
 void ip_deliver(struct unet *u, struct packet *p);
 /* A buffer for an IP payload of len bytes, with room in front for the IP header. */
 struct pbuf *ip_alloc(uint32_t len);
 /*
- * Puts an IPv4 header in front of p (whose reference it takes) and sends it to the guest, cut up if it exceeds the
- * MTU.
+ * Puts an IP header in front of p (whose reference it takes) and sends it to the guest, cut up if it exceeds the MTU.
+ * The offsets of facts count from that header.
  */
 void ip_send(struct unet *u, const struct addr *src, const struct addr *dst, uint8_t protocol, uint8_t ttl,
 	     struct pbuf *p, const struct facts *facts);
 /* The same straight to a MAC. */
 void ip_send_to(struct unet *u, const uint8_t *mac, const struct addr *src, const struct addr *dst, uint8_t protocol,
 		uint8_t ttl, struct pbuf *p, const struct facts *facts);
-uint16_t ip4_header(struct unet *u, uint8_t *h, const struct addr *src, const struct addr *dst, uint8_t protocol,
-		    uint8_t ttl, uint16_t payload_len, uint16_t fragment);
+/* Writes a header of either family; returns its length. */
+uint32_t ip_header(struct unet *u, uint8_t *h, const struct addr *src, const struct addr *dst, uint8_t protocol,
+		   uint8_t ttl, uint16_t payload_len);
+
+/* --- ip6.c --- */
+enum {
+	IP6_PAYLOAD_LENGTH = 4, IP6_NEXT_HEADER = 6, IP6_HOP_LIMIT = 7, IP6_SOURCE = 8, IP6_DESTINATION = 24,
+	IP6_FRAGMENT = 44, IP6_FRAGMENT_LEN = 8,
+};
+enum place ip6_place(const struct unet *u, const struct addr *a);
+bool ip6_in_net(const struct unet *u, const struct addr *a);
+bool ip6_source_ok(const struct unet *u, const struct packet *p);
 
 /* --- reass.c --- */
 struct reassembly *reass_new(struct unet *u, uint32_t datagrams);
 void reass_free(struct reassembly *r);
-/* A fragment; delivers the datagram when it is whole. */
-void reass_input(struct unet *u, const struct packet *p, uint16_t fragment);
+/* A fragment, by its identification; delivers the datagram when it is whole. */
+void reass_input(struct unet *u, const struct packet *p, uint32_t id, uint32_t offset, bool more);
 uint32_t reass_held(const struct reassembly *r);
 
 /* --- engine.c: lwIP --- */
@@ -294,14 +324,21 @@ void icmp_resume(struct unet *u);
 void icmp_guest_input(struct unet *u, struct packet *p);
 enum { ICMP_UNREACH_NET = 0x300, ICMP_UNREACH_HOST = 0x301, ICMP_UNREACH_PROTOCOL = 0x302, ICMP_UNREACH_PORT = 0x303,
        ICMP_UNREACH_FRAG = 0x304, ICMP_UNREACH_PROHIBITED = 0x30d, ICMP_TTL_EXCEEDED = 0xb00,
-       ICMP_REASS_EXCEEDED = 0xb01 };
-/* An error about p; what is one of the above.  src NULL: from the gateway. */
+       ICMP_REASS_EXCEEDED = 0xb01,
+       /* ICMPv6's */
+       ICMP6_NO_ROUTE = 0x100, ICMP6_PROHIBITED = 0x101, ICMP6_UNREACH_ADDRESS = 0x103, ICMP6_UNREACH_PORT = 0x104,
+       ICMP6_TOO_BIG = 0x200, ICMP6_HOP_LIMIT = 0x300, ICMP6_REASS_EXCEEDED = 0x301, ICMP6_NEXT_HEADER = 0x401 };
+/* Type and code, as above, in the family that the guest speaks; 0 stays 0. */
+unsigned icmp_for(const struct addr *guest, unsigned what);
+/* An error about p, from the gateway; what is one of the above, whatever the family. */
 void icmp_error(struct unet *u, const struct packet *p, unsigned what);
-/* The same about a packet whose first bytes are given, from anyone. */
+/* The same about a packet whose first bytes are given, from anyone; what is of the guest's family (icmp_for). */
 void icmp_error_bytes(struct unet *u, const struct addr *src, const struct addr *guest, unsigned what, uint32_t info,
 		      const void *quote, uint32_t len);
 /* The ICMP error that an errno of connect or send stands for; 0 if none. */
 unsigned icmp_of_errno(int error);
+/* What an entry of an error queue tells the guest, of its family; 0: nothing. */
+unsigned icmp_of_queue(const struct sock_error *e, const struct addr *guest);
 void icmp_expire(struct unet *u, uint64_t now);
 void icmp_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
 
@@ -329,8 +366,9 @@ void fwd_remember_peer(struct forward *f, const struct addr *shown, uint16_t por
 bool fwd_knows_peer(const struct forward *f, const struct addr *shown, uint16_t port);
 void fwd_accept_again(struct unet *u, uint64_t now);
 void fwd_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
-/* How a host peer looks to the guest: itself, or the gateway if it is loopback or inside the guest's net. */
-struct addr fwd_shown_source(const struct unet *u, const struct addr *peer);
+/* How a host peer looks to the guest: itself, or the gateway if it is loopback, inside the guest's net, or of the other
+ * family. */
+struct addr fwd_shown_source(const struct unet *u, const struct addr *peer, const struct addr *guest);
 
 /* --- print.c --- */
 void print_row(void (*out)(void *to, const char *line), void *to, const char *label, int fd, const struct addr *src,

@@ -47,7 +47,7 @@ static void send_tftp(void *owner, const struct tftp_peer *to, uint16_t from_por
 	struct addr dst = addr_from6(to->address);
 
 	unet_enter(u);                  /* a timer of the server's, perhaps */
-	udp_send(u, &u->host, from_port, &dst, to->port, data, (uint32_t)len);
+	udp_send(u, ip_gateway(u, &dst), from_port, &dst, to->port, data, (uint32_t)len);
 	unet_leave(u);
 }
 
@@ -80,17 +80,17 @@ bool svc_udp(struct unet *u, struct packet *p, uint16_t src_port, uint16_t dst_p
 {
 	enum place place = ip_place(u, &p->dst);
 
-	if (dst_port == DHCP_SERVER_PORT && (place == PLACE_HOST || place == PLACE_BROADCAST)) {
+	if (dst_port == DHCP_SERVER_PORT && addr_is4(&p->dst) && (place == PLACE_HOST || place == PLACE_BROADCAST)) {
 		serve_dhcp(u, p, data);
 		return true;
 	}
-	if (dst_port == DNS_PORT && place == PLACE_DNS && !u->cfg.restricted && addr_v4(&p->src)) {
+	if (dst_port == DNS_PORT && place == PLACE_DNS && !u->cfg.restricted && !addr_is_any4(&p->src)) {
 		uint8_t query[DATAGRAM_MAX];
 
 		dns_query(u, &p->src, src_port, &p->dst, query, slice_copy(data, 0, query, sizeof(query)));
 		return true;
 	}
-	return u->tftp && place == PLACE_HOST && addr_v4(&p->src) && serve_tftp(u, p, src_port, dst_port, data);
+	return u->tftp && place == PLACE_HOST && !addr_is_any4(&p->src) && serve_tftp(u, p, src_port, dst_port, data);
 }
 
 bool svc_init(struct unet *u, struct err *err)

@@ -297,8 +297,8 @@ static void make_room(struct unet *u, bool connecting)
 static void saved_packet(const struct tcp_flow *f, struct packet *p)
 {
 	*p = (struct packet){ .src = f->flow.key.guest, .dst = f->flow.key.far, .protocol = PROTO_TCP,
-			      .ip_len = IP4_HLEN, .ttl = f->ip[8] };
-	memcpy(p->ip, f->ip, IP4_HLEN);
+			      .ip_len = (uint16_t)ip_hlen(&f->flow.key.guest) };
+	memcpy(p->ip, f->ip, p->ip_len);
 }
 
 /* The SYN to lwIP: with `listen` it opens the flow, else it is refused with RST. */
@@ -339,7 +339,8 @@ static void start_connect(struct tcp_flow *f);
 static void refused(struct tcp_flow *f, int error)
 {
 	struct unet *u = f->u;
-	unsigned what = error == ECONNREFUSED ? 0 : icmp_of_errno(error);
+	const struct addr *guest = &f->flow.key.guest;
+	unsigned what = error == ECONNREFUSED ? 0 : icmp_for(guest, icmp_of_errno(error));
 	struct sockaddr_storage next;
 
 	close_socket(f, false);
@@ -350,11 +351,12 @@ static void refused(struct tcp_flow *f, int error)
 	}
 	u->counters.tcp_refused++;
 	if (what) {
-		uint8_t quote[IP4_HLEN + TCP_HLEN_MIN];
+		uint8_t quote[IPV6_HLEN + TCP_HLEN_MIN];
+		uint32_t ip_len = ip_hlen(guest);
 
-		memcpy(quote, f->ip, IP4_HLEN);
-		memcpy(quote + IP4_HLEN, f->syn, TCP_HLEN_MIN);
-		icmp_error_bytes(u, &u->host, &f->flow.key.guest, what, 0, quote, sizeof(quote));
+		memcpy(quote, f->ip, ip_len);
+		memcpy(quote + ip_len, f->syn, TCP_HLEN_MIN);
+		icmp_error_bytes(u, ip_gateway(u, guest), guest, what, 0, quote, ip_len + TCP_HLEN_MIN);
 	} else {
 		inject_syn(f, false);
 	}
@@ -370,7 +372,7 @@ static bool host_address(struct unet *u, const struct tcp_flow *f, struct sockad
 	case PLACE_HOST:
 		if (!u->cfg.host_loopback)
 			return false;
-		far = addr_from4((const uint8_t[]){ 127, 0, 0, 1 });
+		far = ip_loopback(&far);
 		break;
 	case PLACE_DNS:
 		return f->flow.key.far_port == 53 && dns_resolver(u, f->resolver, to);
@@ -394,6 +396,11 @@ static void start_connect(struct tcp_flow *f)
 		return;
 	}
 	f->fd = SOCK(u, open, to.ss_family, SOCK_STREAM, 0);
+	if (f->fd == -EAFNOSUPPORT) {   /* a host without IPv6 */
+		f->fd = -1;
+		refused(f, EAFNOSUPPORT);
+		return;
+	}
 	if (f->fd < 0) {                /* out of descriptors: the guest will try again */
 		f->fd = -1;
 		u->counters.dropped_limit++;
@@ -418,8 +425,7 @@ static void open_from_guest(struct unet *u, const struct packet *p, const struct
 	f->u = u;
 	f->fd = -1;
 	f->opened_ns = unet_now(u);
-	memcpy(f->ip, p->ip, IP4_HLEN);
-	f->ip[0] = 0x45;
+	ip_header(u, f->ip, &p->src, &p->dst, PROTO_TCP, p->ttl, SYN_LEN);
 	memcpy(f->syn, syn, SYN_LEN);
 	unet_arm_expiry(u);
 	start_connect(f);
@@ -439,7 +445,7 @@ void tcp_from_host(struct unet *u, int fd, const struct addr *src, uint16_t src_
 		key.far_port |= 0x8000;
 	}
 	make_room(u, false);
-	pcb = flow_find(&u->tcp, &key) ? NULL : tcp_new_ip_type(IPADDR_TYPE_V4);
+	pcb = flow_find(&u->tcp, &key) ? NULL : tcp_new_ip_type(addr_is4(guest) ? IPADDR_TYPE_V4 : IPADDR_TYPE_V6);
 	if (!pcb) {
 		SOCK(u, set, fd, SOCK_RESET_ON_CLOSE, 1);
 		SOCK(u, close, fd);
@@ -652,11 +658,10 @@ void tcp_guest_input(struct unet *u, struct packet *p)
 		goto malformed;
 	header = (h[12] >> 4) * 4u;
 	if (header < TCP_HLEN_MIN || header > p->body.len || be16(h) == 0 || be16(h + 2) == 0 ||
-	    (p->gso != GSO_NONE && p->gso != GSO_TCPV4))
+	    (p->gso != GSO_NONE && p->gso != (addr_is4(&p->src) ? GSO_TCPV4 : GSO_TCPV6)))
 		goto malformed;
 	slice_copy(p->body, TCP_HLEN_MIN, options, header - TCP_HLEN_MIN);
-	if (!p->csum_ok && checksum_fold(slice_sum(p->body, checksum_pseudo(p->ip + 12, p->ip + 16, 4, PROTO_TCP,
-									    p->body.len))) != 0xffff)
+	if (!p->csum_ok && !ip_body_sum_ok(p, p->body.len))
 		goto malformed;
 	n = rewrite_options(h, options, header - TCP_HLEN_MIN, h[13] & FLAG_SYN);
 	key.guest_port = be16(h);

@@ -267,7 +267,9 @@ void tcp_read_host(struct tcp_flow *f)
 /* Let segments be as long as the far end can cut; pcb->mss may only grow (engine.c, fault 3). */
 static void raise_mss(struct tcp_flow *f)
 {
-	if ((port_far_accepts(&f->u->port) & PORT_TSO4) && f->pcb->mss == f->guest_mss && f->guest_mss)
+	unsigned tso = addr_is4(&f->flow.key.guest) ? PORT_TSO4 : PORT_TSO6;
+
+	if ((port_far_accepts(&f->u->port) & tso) && f->pcb->mss == f->guest_mss && f->guest_mss)
 		f->pcb->mss = (uint16_t)(SEGMENT_MAX / f->guest_mss * f->guest_mss);
 }
 

@@ -53,7 +53,7 @@ struct tcp_flow {
 	uint32_t first_piece, last_piece;       /* index + 1 */
 	uint32_t unannounced;           /* window given back since the last ACK */
 	uint64_t opened_ns, bytes_in, bytes_out;
-	uint8_t ip[IP4_HLEN], syn[SYN_LEN];     /* of the SYN that waits, options rewritten */
+	uint8_t ip[IPV6_HLEN], syn[SYN_LEN];     /* of the SYN that waits, options rewritten */
 };
 
 /* --- tcp.c --- */

@@ -35,14 +35,15 @@ struct udp_flow {
 static void send_pbuf(struct unet *u, const struct addr *src, uint16_t src_port, const struct addr *dst,
 		      uint16_t dst_port, struct pbuf *p)
 {
-	struct facts facts = { .needs_csum = true, .csum_start = IP4_HLEN, .csum_offset = 6,
-			       .hdr_len = IP4_HLEN + UDP_HLEN };
+	uint16_t ip_len = (uint16_t)ip_hlen(dst);
+	struct facts facts = { .needs_csum = true, .csum_start = ip_len, .csum_offset = 6,
+			       .hdr_len = ip_len + UDP_HLEN };
 	uint8_t *h = p->payload;
 
 	put_be16(h, src_port);
 	put_be16(h + 2, dst_port);
 	put_be16(h + 4, p->tot_len);
-	put_be16(h + 6, checksum_fold(checksum_pseudo(src->b + 12, dst->b + 12, 4, PROTO_UDP, p->tot_len)));
+	put_be16(h + 6, checksum_fold(ip_pseudo(src, dst, PROTO_UDP, p->tot_len)));
 	ip_send(u, src, dst, PROTO_UDP, TTL_DEFAULT, p, &facts);
 }
 
@@ -63,25 +64,23 @@ void udp_send(struct unet *u, const struct addr *src, uint16_t src_port, const s
  */
 void udp_icmp_from_error(struct unet *u, const struct sock_error *e, const struct addr *guest, uint16_t guest_port)
 {
-	unsigned what = e->icmp == 4 ? (unsigned)(e->type << 8 | e->code) : icmp_of_errno(e->error);
-	uint8_t quote[IP4_HLEN + UDP_HLEN + sizeof(e->data)], *h = quote + IP4_HLEN;
-	struct addr to, from = u->host;
+	unsigned what = icmp_of_queue(e, guest);
+	uint8_t quote[IPV6_HLEN + UDP_HLEN + sizeof(e->data)], *h = quote + ip_hlen(guest);
+	struct addr to, from = *ip_gateway(u, guest);
 	uint16_t port, ignored;
 	uint32_t n = MIN(e->len, sizeof(e->data));
 
-	if (!what || !addr_from_sock(&e->to, &to, &port) || !addr_is4(&to))
+	if (!what || !addr_from_sock(&e->to, &to, &port) || (e->icmp && !addr_from_sock(&e->offender, &from, &ignored)))
 		return;
-	if (e->icmp && (!addr_from_sock(&e->offender, &from, &ignored) || !addr_is4(&from)))
-		return;
-	to = fwd_shown_source(u, &to);
-	from = fwd_shown_source(u, &from);
-	ip4_header(u, quote, guest, &to, PROTO_UDP, 1, (uint16_t)(UDP_HLEN + n), 0);
+	to = fwd_shown_source(u, &to, guest);
+	from = fwd_shown_source(u, &from, guest);
+	ip_header(u, quote, guest, &to, PROTO_UDP, 1, (uint16_t)(UDP_HLEN + n));
 	put_be16(h, guest_port);
 	put_be16(h + 2, port);
 	put_be16(h + 4, (uint16_t)(UDP_HLEN + n));
 	put_be16(h + 6, 0);
 	memcpy(h + UDP_HLEN, e->data, n);
-	icmp_error_bytes(u, &from, guest, what, e->info, quote, IP4_HLEN + UDP_HLEN + n);
+	icmp_error_bytes(u, &from, guest, what, e->info, quote, ip_hlen(guest) + UDP_HLEN + n);
 }
 
 /* The port is full: leave what comes in the socket's own queue until udp_resume(). */
@@ -115,10 +114,9 @@ static int relay(struct unet *u, int fd, struct loop_fd *watch, const struct add
 				break;
 			continue;               /* an error of an earlier send: the queue told it */
 		}
-		if (n > 65535 - IP4_HLEN - UDP_HLEN || !addr_from_sock(&from, &src, &port) || !addr_is4(&src) ||
-		    port == 0)
+		if (n > 65535 - IP4_HLEN - UDP_HLEN || !addr_from_sock(&from, &src, &port) || port == 0)
 			continue;
-		src = fwd_shown_source(u, &src);
+		src = fwd_shown_source(u, &src, guest);
 		if (forward)
 			fwd_remember_peer(forward, &src, port);
 		udp_send(u, &src, port, guest, guest_port, u->datagram, (uint32_t)n);
@@ -171,16 +169,19 @@ static void readable(void *owner, unsigned events)
 	unet_leave(u);
 }
 
-static struct udp_flow *open_flow(struct unet *u, const struct flow_key *key, unsigned list)
+/* NULL, with the errno if socket() said no. */
+static struct udp_flow *open_flow(struct unet *u, const struct flow_key *key, unsigned list, int *error)
 {
+	int family = addr_is4(&key->guest) ? AF_INET : AF_INET6, fd = SOCK(u, open, family, SOCK_DGRAM, 0);
 	struct udp_flow *f;
-	int fd = SOCK(u, open, AF_INET, SOCK_DGRAM, 0);
 
+	*error = 0;
 	if (fd == -EMFILE || fd == -ENFILE) {
 		evict(u);
-		fd = SOCK(u, open, AF_INET, SOCK_DGRAM, 0);
+		fd = SOCK(u, open, family, SOCK_DGRAM, 0);
 	}
 	if (fd < 0) {
+		*error = -fd;
 		u->counters.dropped_limit++;
 		return NULL;
 	}
@@ -229,17 +230,17 @@ static void to_outside(struct unet *u, struct packet *p, uint16_t src_port, uint
 	struct udp_flow *f;
 	struct forward *fwd;
 	ssize_t r;
-	int fd;
+	int fd, error = 0;
 
-	if (addr_equal(&dst, &u->host)) {
+	if (ip_place(u, &dst) == PLACE_HOST) {
 		if (!u->cfg.host_loopback) {
 			icmp_error(u, p, ICMP_UNREACH_PORT);
 			return;
 		}
-		dst = addr_from4((const uint8_t[]){ 127, 0, 0, 1 });
+		dst = ip_loopback(&dst);
 	}
 	addr_to_sock(&dst, dst_port, &to);
-	fwd = fwd_find_udp(u, &p->src, src_port, dst.b[12] == 127);
+	fwd = fwd_find_udp(u, &p->src, src_port, ip_is_loopback(&dst));
 	if (fwd) {
 		fd = fwd->fd;
 	} else {
@@ -247,7 +248,9 @@ static void to_outside(struct unet *u, struct packet *p, uint16_t src_port, uint
 
 		f = (struct udp_flow *)flow_find(&u->udp, &key);
 		if (!f)
-			f = open_flow(u, &key, list);
+			f = open_flow(u, &key, list, &error);
+		if (error == EAFNOSUPPORT)      /* a host without IPv6 */
+			icmp_error(u, p, icmp_of_errno(error));
 		if (!f)
 			return;
 		flow_touch(&u->udp, &f->flow, f->flow.list == LIST_ANSWERED ? LIST_ANSWERED : list, unet_now(u));
@@ -279,20 +282,19 @@ void udp_guest_input(struct unet *u, struct packet *p)
 	if (len < UDP_HLEN || len > p->body.len || src_port == 0 || dst_port == 0 ||
 	    (p->gso != GSO_NONE && p->gso != GSO_UDP && p->gso != GSO_UDP_L4))
 		goto malformed;
-	if (!p->csum_ok && be16(h + 6) != 0 &&
-	    checksum_fold(slice_sum(slice_cut(p->body, len),
-				    checksum_pseudo(p->ip + 12, p->ip + 16, 4, PROTO_UDP, len))) != 0xffff)
+	/* without a checksum: fine in IPv4 only (RFC 8200 8.1) */
+	if (!p->csum_ok && !(addr_is4(&p->src) && be16(h + 6) == 0) && (be16(h + 6) == 0 || !ip_body_sum_ok(p, len)))
 		goto malformed;
 	data = slice_from(slice_cut(p->body, len), UDP_HLEN);
 	if (svc_udp(u, p, src_port, dst_port, data))
 		return;
-	if (place == PLACE_BROADCAST || addr_v4(&p->src) == 0) {        /* never leaks to the host's network */
+	if (place == PLACE_BROADCAST || addr_is_any4(&p->src)) {        /* never leaks to the host's network */
 		u->counters.dropped_destination++;
 		return;
 	}
 	if (u->cfg.restricted) {
 		/* but answers to those who came by a forward pass */
-		struct forward *f = fwd_find_udp(u, &p->src, src_port, addr_equal(&p->dst, &u->host));
+		struct forward *f = fwd_find_udp(u, &p->src, src_port, place == PLACE_HOST);
 
 		if (place == PLACE_DNS || !f || !fwd_knows_peer(f, &p->dst, dst_port)) {
 			u->counters.dropped_restricted++;

@@ -40,6 +40,8 @@ struct unet_config {
 
 	bool ipv4, ipv6;
 	struct in_addr net, mask, host, dns, dhcpstart;         /* network order */
+	struct in6_addr prefix, host6, dns6;
+	uint8_t prefixlen;
 	bool restricted;                /* restrict=on */
 	bool host_loopback;             /* host address reaches the host's loopback */
 	uint16_t mtu;                   /* 576..65520; 1500 */
