@@ -170,8 +170,8 @@ static void set_link(struct monitor *mon, struct machine *m, int argc, char **ar
 const struct command cmd_network[] = {
 	{ "info network", NULL, "cards, backends and who is plugged to whom", info_network },
 	{ "info usernet", NULL, "connections of the user networks", info_usernet },
-	{ "hostfwd_add", "[NETDEV] [tcp|udp]:[HADDR]:HPORT-[GADDR]:GPORT", "forward a port of the host to the guest", hostfwd_add },
-	{ "hostfwd_remove", "[NETDEV] [tcp|udp]:[HADDR]:HPORT", "take a forward back", hostfwd_remove },
+	{ "hostfwd_add", "[NETDEV] RULE", "forward a port of the host to the guest: [tcp|udp]:[HADDR]:HPORT-[GADDR]:GPORT", hostfwd_add },
+	{ "hostfwd_remove", "[NETDEV] RULE", "take a forward back: [tcp|udp]:[HADDR]:HPORT", hostfwd_remove },
 	{ "set_link", "NAME on|off", "plug or unplug a card's or a backend's cable", set_link },
 	{ NULL, NULL, NULL, NULL },
 };

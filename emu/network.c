@@ -55,64 +55,29 @@ static bool check_type(const char *type, struct err *err)
 	return err_set(err, "Parameter 'type' does not accept value '%s' (user, hubport)", type);
 }
 
-/* The stack's settings from the options of a user netdev.  search: room for dnssearch words, NULL-terminated here. */
-static bool user_config(struct opts *o, struct unet_config *c, const char **search, size_t max, struct err *err)
+/* The stack's settings from the options of a user netdev. */
+static bool user_config(struct opts *o, struct unet_config *c, struct err *err)
 {
-	bool ipv4 = true, ipv6 = false, restricted = false;
-	const char *v4 = opts_get(o, "ipv4"), *v6 = opts_get(o, "ipv6"), *net = opts_get(o, "net");
-	size_t at = 0, n = 0;
-	const char *word;
-	static const char *const absent[] = {
-		"smb", "smbserver", "guestfwd", "ipv6-net", "ipv6-prefix", "ipv6-prefixlen", "ipv6-host", "ipv6-dns",
-	};
-
 	unet_config_defaults(c);
-	if (!opts_bool(o, "ipv4", &ipv4, err) || !opts_bool(o, "ipv6", &ipv6, err) || !opts_bool(o, "restrict", &restricted, err))
-		return false;
-	if (v6 && ipv6 && !v4)
-		ipv4 = false;                   /* asking for one of them only leaves the other out */
-	if (!ipv4 && !ipv6)
-		return err_set(err, "IPv4 and IPv6 disabled");
-	if (v6 && ipv6)
-		return err_set(err, "ipv6=on: IPv6 is not part of this build");
-	for (size_t i = 0; i < ARRAY_SIZE(absent); i++)
-		if (opts_get(o, absent[i]))
-			return err_set(err, "'%s' is not part of this build", absent[i]);
-	if (!net)
-		net = opts_get(o, "ip");
-	if (!unet_config_addresses(c, net, opts_get(o, "host"), opts_get(o, "dns"), opts_get(o, "dhcpstart"), err))
-		return false;
-	c->restricted = restricted;
-	c->hostname = opts_get(o, "hostname");
-	c->domainname = opts_get(o, "domainname");
-	c->tftp_server_name = opts_get(o, "tftp-server-name");
-	c->bootfile = opts_get(o, "bootfile");
-	c->tftp = opts_get(o, "tftp");
-	while ((word = opts_each(o, "dnssearch", &at)) != NULL) {
-		if (n + 1 >= max)
-			return err_set(err, "more than %zu dnssearch values", max - 1);
-		search[n++] = word;
-	}
-	search[n] = NULL;
-	c->dnssearch = n ? search : NULL;
-	at = 0;
-	while ((word = opts_each(o, "dns-host", &at)) != NULL)
-		if (!unet_config_dns_host(c, word, err))
-			return false;
-	at = 0;
-	while (opts_each(o, "hostfwd", &at))
-		;
-	return true;
-}
+	for (size_t i = 0; i < o->count; i++) {
+		struct opt *e = &o->list[i];
 
-enum { SEARCH_MAX = 17 };
+		if (!strcmp(e->key, "smb") || !strcmp(e->key, "smbserver"))
+			return err_set(err, "'%s' is not part of this build", e->key);
+		if (!unet_config_knows(e->key))
+			continue;
+		e->used = true;
+		if (!unet_config_set(c, e->key, e->value, err))
+			return false;
+	}
+	return unet_config_finish(c, err);
+}
 
 static bool plan_user(struct netdev *n, struct err *err)
 {
-	const char *search[SEARCH_MAX];
 	struct unet_config config;
 
-	if (!user_config(n->opts, &config, search, SEARCH_MAX, err))
+	if (!user_config(n->opts, &config, err))
 		return false;
 	n->net = config.net;
 	n->net.s_addr &= config.mask.s_addr;
@@ -246,26 +211,18 @@ bool network_backends(struct machine *m, struct err *err)
 {
 	for (unsigned i = 0; i < m->netdev_count; i++) {
 		struct netdev *n = &m->netdevs[i];
-		const char *search[SEARCH_MAX], *rule;
 		struct unet_config config;
-		size_t at = 0;
 
 		if (n->hubport) {
 			if (!join_backend(m, n, err))
 				goto fail;
 			continue;
 		}
-		if (!user_config(n->opts, &config, search, SEARCH_MAX, err))
-			return false;
+		if (!user_config(n->opts, &config, err))
+			goto fail;
 		config.clock = run_loop_clock(m->run);
 		config.loop = run_loop(m->run);
 		n->unet = unet_new(&config, err);
-		while (n->unet && (rule = opts_each(n->opts, "hostfwd", &at)) != NULL) {
-			if (!unet_hostfwd_add(n->unet, rule, NULL, err)) {
-				unet_free(n->unet);
-				n->unet = NULL;
-			}
-		}
 		if (!n->unet)
 			goto fail;
 		n->port = unet_port(n->unet);

@@ -9,10 +9,10 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "unet/rules.h"
 #include "unet/stack.h"
 
 enum {
@@ -48,64 +48,6 @@ struct dns {
 
 /* --- resolv.conf ------------------------------------------------------------------------------------------------ */
 
-static bool parse_address(char *text, struct sockaddr_storage *a)
-{
-	struct sockaddr_in *in = (struct sockaddr_in *)a;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)a;
-	char *scope = strchr(text, '%');
-
-	memset(a, 0, sizeof(*a));
-	if (scope)
-		*scope++ = '\0';
-	if (!scope && inet_pton(AF_INET, text, &in->sin_addr) == 1) {
-		in->sin_family = AF_INET;
-		in->sin_port = htons(DNS_PORT);
-		return true;
-	}
-	if (inet_pton(AF_INET6, text, &in6->sin6_addr) != 1)
-		return false;
-	in6->sin6_family = AF_INET6;
-	in6->sin6_port = htons(DNS_PORT);
-	if (scope)
-		in6->sin6_scope_id = if_nametoindex(scope) ? if_nametoindex(scope) : (uint32_t)strtoul(scope, NULL, 10);
-	return true;
-}
-
-bool unet_config_dns_host(struct unet_config *c, const char *text, struct err *err)
-{
-	struct sockaddr_storage a;
-	char address[64], *end;
-	const char *port = NULL, *stop = text + strlen(text);
-	unsigned long n = DNS_PORT;
-
-	if (c->dns_hosts == UNET_DNS_HOSTS)
-		return err_set(err, "more than %d dns-host addresses", UNET_DNS_HOSTS);
-	if (*text == '[') {
-		text++;
-		stop = strchr(text, ']');
-		if (!stop || (stop[1] && stop[1] != ':'))
-			return err_set(err, "dns-host '[%s' is not [ADDR]:PORT", text);
-		port = stop[1] ? stop + 2 : NULL;
-	} else if (strchr(text, ':') && strchr(text, ':') == strrchr(text, ':')) {
-		stop = strchr(text, ':');
-		port = stop + 1;
-	}
-	if (port) {
-		n = strtoul(port, &end, 10);
-		if (!*port || *end || n < 1 || n > 65535)
-			return err_set(err, "dns-host port '%s' is not a number from 1 to 65535", port);
-	}
-	snprintf(address, sizeof(address), "%.*s", (int)(stop - text), text);
-	if (!parse_address(address, &a))
-		return err_set(err, "dns-host '%s' is not an address: ADDR[:PORT] is", address);
-	if (a.ss_family == AF_INET)
-		((struct sockaddr_in *)&a)->sin_port = htons((uint16_t)n);
-	else
-		((struct sockaddr_in6 *)&a)->sin6_port = htons((uint16_t)n);
-	c->dns_host[c->dns_hosts++] = a;
-	return true;
-}
-
 static void parse_resolv_conf(struct dns *d, char *text)
 {
 	static const char word[] = "nameserver", blank[] = " \t";
@@ -120,7 +62,7 @@ static void parse_resolv_conf(struct dns *d, char *text)
 		line += sizeof(word) - 1;
 		line += strspn(line, blank);
 		line[strcspn(line, " \t\r#;")] = '\0';
-		if (parse_address(line, &d->resolvers[d->count]))
+		if (address_parse(line, DNS_PORT, &d->resolvers[d->count]))
 			d->count++;
 	}
 }

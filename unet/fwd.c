@@ -3,93 +3,20 @@
  * hostfwd: sockets of the host whose clients reach a guest.  A TCP client is accepted at once (the host's kernel knows
  * no other way) but not read until the guest has accepted, too; if the guest refuses, the client gets RST.  A UDP
  * rule's socket also carries what the guest sends from that address and port.
+ *
+ * The guest sees a client's own address where it can; a client on the host itself, in the guest's own network, of the
+ * other family or at a unix socket looks like the gateway.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/un.h>
 
+#include "unet/rules.h"
 #include "unet/stack.h"
 
 enum { ACCEPT_BURST = 32, BACKLOG = 128, RETRY_MS = 100 };
-
-struct rule {
-	bool udp;
-	struct in_addr host, guest;
-	uint16_t host_port, guest_port;
-};
-
-/* --- rules as text ---------------------------------------------------------------------------------------------- */
-
-/* Cuts the text up to sep into word; false if there is no sep (or no room: nothing valid is that long). */
-static bool take_word(const char **text, char sep, char *word, size_t room)
-{
-	const char *end = strchr(*text, sep);
-	size_t n;
-
-	if (!end)
-		return false;
-	n = (size_t)(end - *text);
-	if (n >= room)
-		n = room - 1;
-	memcpy(word, *text, n);
-	word[n] = '\0';
-	*text = end + 1;
-	return true;
-}
-
-static bool parse_port(const char *text, long min, uint16_t *port)
-{
-	char *end;
-	long v;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	v = strtol(text, &end, 10);
-	if (*end || v < min || v > 65535)
-		return false;
-	*port = (uint16_t)v;
-	return true;
-}
-
-/* "[tcp|udp]:[haddr]:" -- the beginning that both forms share.  NULL, or what is wrong. */
-static const char *parse_host(const char **text, struct rule *r)
-{
-	char word[64];
-
-	if (!take_word(text, ':', word, sizeof(word)))
-		return "No : separators";
-	if (!strcmp(word, "udp"))
-		r->udp = true;
-	else if (*word && strcmp(word, "tcp"))
-		return "Bad protocol name";
-	if (!take_word(text, ':', word, sizeof(word)))
-		return "Missing : separator";
-	if (*word && inet_pton(AF_INET, word, &r->host) != 1)
-		return "Bad host address";
-	return NULL;
-}
-
-static const char *parse_rule(const struct unet *u, const char *text, struct rule *r)
-{
-	const char *bad = parse_host(&text, r);
-	char word[64];
-
-	if (bad)
-		return bad;
-	if (!take_word(&text, '-', word, sizeof(word)))
-		return "Bad host port separator";
-	if (!parse_port(word, 0, &r->host_port))
-		return "Bad host port";
-	if (!take_word(&text, ':', word, sizeof(word)))
-		return "Missing guest address";
-	r->guest = u->cfg.dhcpstart;
-	if (*word && inet_pton(AF_INET, word, &r->guest) != 1)
-		return "Bad guest address";
-	if (!parse_port(text, 1, &r->guest_port))
-		return "Bad guest port";
-	return NULL;
-}
 
 /* --- clients ---------------------------------------------------------------------------------------------------- */
 
@@ -100,21 +27,38 @@ struct addr fwd_shown_source(const struct unet *u, const struct addr *peer, cons
 	return strange || ip_is_loopback(peer) || ip_in_net(u, peer) ? *ip_gateway(u, guest) : *peer;
 }
 
-void fwd_remember_peer(struct forward *f, const struct addr *shown, uint16_t port)
-{
-	if (fwd_knows_peer(f, shown, port))
-		return;
-	f->peers[f->next_peer].ip = *shown;
-	f->peers[f->next_peer].port = port;
-	f->next_peer = (f->next_peer + 1) % PEERS;
-}
-
-bool fwd_knows_peer(const struct forward *f, const struct addr *shown, uint16_t port)
+static const struct forward_peer *find_peer(const struct forward *f, const struct addr *shown, uint16_t port)
 {
 	for (unsigned i = 0; i < PEERS; i++)
-		if (f->peers[i].port == port && addr_equal(&f->peers[i].ip, shown))
-			return true;
-	return false;
+		if (f->peers[i].port == port && addr_equal(&f->peers[i].shown, shown))
+			return &f->peers[i];
+	return NULL;
+}
+
+struct addr fwd_remember_peer(struct forward *f, const struct sockaddr_storage *peer)
+{
+	struct forward_peer *p;
+	struct addr real = f->guest, shown;
+	uint16_t port = 0;
+
+	addr_from_sock(peer, &real, &port);
+	shown = fwd_shown_source(f->u, &real, &f->guest);
+	p = (struct forward_peer *)find_peer(f, &shown, port);
+	if (!p) {
+		p = &f->peers[f->next_peer];
+		f->next_peer = (f->next_peer + 1) % PEERS;
+	}
+	p->shown = shown;
+	p->port = port;
+	p->real = *peer;
+	return shown;
+}
+
+const struct sockaddr_storage *fwd_peer(const struct forward *f, const struct addr *shown, uint16_t port)
+{
+	const struct forward_peer *p = find_peer(f, shown, port);
+
+	return p ? &p->real : NULL;
 }
 
 static void clients(void *owner, unsigned events)
@@ -140,11 +84,13 @@ static void clients(void *owner, unsigned events)
 			unet_arm_expiry(u);
 			break;
 		}
-		if (!addr_from_sock(&peer, &src, &port)) {
-			SOCK(u, close, fd);
-			continue;
+		if (addr_from_sock(&peer, &src, &port)) {
+			src = fwd_shown_source(u, &src, &f->guest);
+		} else {                /* a unix socket's */
+			src = *ip_gateway(u, &f->guest);
+			unet_random(u, &port, sizeof(port));
+			port |= 0x8000;
 		}
-		src = fwd_shown_source(u, &src, &f->guest);
 		tcp_from_host(u, fd, &src, port, &f->guest, f->guest_port);
 	}
 	unet_leave(u);
@@ -165,72 +111,119 @@ void fwd_accept_again(struct unet *u, uint64_t now)
 			SOCK(u, rewatch, &u->forwards[i]->watch, LOOP_READ);
 }
 
-struct forward *fwd_find_udp(struct unet *u, const struct addr *guest, uint16_t port, bool to_loopback)
+struct forward *fwd_find_udp(struct unet *u, const struct addr *guest, uint16_t port, const struct addr *far,
+			     uint16_t far_port)
 {
+	bool to_loopback = ip_place(u, far) == PLACE_HOST;
+	struct forward *found = NULL;
+
 	for (unsigned i = 0; i < u->forward_count; i++) {
 		struct forward *f = u->forwards[i];
 
-		if (f->udp && f->guest_port == port && addr_equal(&f->guest, guest) &&
-		    (to_loopback || !f->loopback))
-			return f;
+		if (!f->udp || f->guest_port != port || !addr_equal(&f->guest, guest))
+			continue;
+		if (find_peer(f, far, far_port))
+			return f;       /* an answer */
+		if (!found && (to_loopback || !f->loopback) && (f->bound.ss_family == AF_INET) == addr_is4(far))
+			found = f;
 	}
-	return NULL;
+	return found;
 }
 
 /* --- adding and removing ---------------------------------------------------------------------------------------- */
 
+/* A unix socket whose file is left over from a process that is gone. */
+static bool is_stale(struct unet *u, const struct sockaddr_storage *a)
+{
+	int fd = SOCK(u, open, AF_UNIX, SOCK_STREAM, 0), r;
+
+	if (fd < 0)
+		return false;
+	r = SOCK(u, connect, fd, a);
+	SOCK(u, close, fd);
+	return r == -ECONNREFUSED;
+}
+
+static int bind_rule(struct unet *u, struct forward *f)
+{
+	const struct sockaddr_un *un = (const struct sockaddr_un *)&f->bound;
+	int r;
+
+	if (f->bound.ss_family == AF_INET6)
+		SOCK(u, set, f->fd, SOCK_V6ONLY, 1);
+	if (f->bound.ss_family != AF_UNIX && !f->udp)
+		SOCK(u, set, f->fd, SOCK_REUSE, 1);
+	r = SOCK(u, bind, f->fd, &f->bound);
+	if (r != -EADDRINUSE || f->bound.ss_family != AF_UNIX || !is_stale(u, &f->bound))
+		return r;
+	SOCK(u, remove, un->sun_path);
+	return SOCK(u, bind, f->fd, &f->bound);
+}
+
+static void close_rule(struct unet *u, struct forward *f)
+{
+	SOCK(u, close, f->fd);
+	if (f->owns_path)
+		SOCK(u, remove, ((const struct sockaddr_un *)&f->bound)->sun_path);
+}
+
 static int open_rule(struct unet *u, struct forward *f)
 {
-	int r = SOCK(u, open, AF_INET, f->udp ? SOCK_DGRAM : SOCK_STREAM, 0);
+	int r = SOCK(u, open, f->bound.ss_family, f->udp ? SOCK_DGRAM : SOCK_STREAM, 0);
 
 	if (r < 0)
 		return r;
 	f->fd = r;
-	if (!f->udp)
-		SOCK(u, set, f->fd, SOCK_REUSE, 1);
-	r = SOCK(u, bind, f->fd, &f->bound);
+	r = bind_rule(u, f);
+	f->owns_path = r >= 0 && f->bound.ss_family == AF_UNIX;
 	if (r >= 0 && !f->udp)
 		r = SOCK(u, listen, f->fd, BACKLOG);
-	if (r >= 0)
+	if (r >= 0 && !f->owns_path)
 		r = SOCK(u, name, f->fd, &f->bound);
 	if (r >= 0)
 		r = SOCK(u, watch, f->fd, &f->watch, LOOP_READ, f->udp ? datagrams : clients, f);
 	if (r < 0)
-		SOCK(u, close, f->fd);
+		close_rule(u, f);
 	return r;
 }
 
-bool unet_hostfwd_add(struct unet *u, const char *text, uint16_t *bound, struct err *err)
+static uint16_t bound_port(const struct forward *f)
 {
-	struct rule rule = { .udp = false };
-	const char *bad = parse_rule(u, text, &rule);
-	struct forward *f;
-	struct addr host;
+	struct addr a;
+	uint16_t port = 0;
+
+	addr_from_sock(&f->bound, &a, &port);
+	return port;
+}
+
+/* Port number i of the rule's. */
+static int add_forward(struct unet *u, const struct hostfwd_rule *rule, uint16_t i)
+{
+	struct forward *f = calloc(1, sizeof(*f));
 	int r;
 
-	if (bad)
-		return err_set(err, "Invalid host forwarding rule '%s' (%s)", text, bad);
-	if (u->forward_count == FORWARDS)
-		return err_set(err, "Could not set up host forwarding rule '%s': more than %d rules", text, FORWARDS);
-	f = calloc(1, sizeof(*f));
 	if (!f)
-		return err_errno(err, ENOMEM, "Could not set up host forwarding rule '%s'", text);
+		return -ENOMEM;
 	f->u = u;
-	f->udp = rule.udp;
-	f->guest = addr_from4(&rule.guest);
-	f->guest_port = rule.guest_port;
-	host = addr_from4(&rule.host);
-	f->loopback = ip_is_loopback(&host);
-	addr_to_sock(&host, rule.host_port, &f->bound);
+	f->udp = rule->udp;
+	f->guest = rule->guest;
+	f->guest_port = (uint16_t)(rule->guest_port + i);
+	f->loopback = ip_is_loopback(&rule->host);
+	if (*rule->path) {
+		struct sockaddr_un *un = (struct sockaddr_un *)&f->bound;
+
+		un->sun_family = AF_UNIX;
+		strcpy(un->sun_path, rule->path);
+	} else {
+		addr_to_sock(&rule->host, (uint16_t)(rule->host_port + i), &f->bound);
+	}
 	r = open_rule(u, f);
 	if (r < 0) {
 		free(f);
-		return err_errno(err, -r, "Could not set up host forwarding rule '%s'", text);
+		return r;
 	}
 	u->forwards[u->forward_count++] = f;
-	if (bound)
-		*bound = ntohs(((struct sockaddr_in *)&f->bound)->sin_port);
-	return true;
+	return 0;
 }
 
 static void remove_forward(struct unet *u, unsigned i)
@@ -238,30 +231,64 @@ static void remove_forward(struct unet *u, unsigned i)
 	struct forward *f = u->forwards[i];
 
 	SOCK(u, unwatch, &f->watch);
-	SOCK(u, close, f->fd);
+	close_rule(u, f);
 	free(f);
 	u->forward_count--;
 	memmove(&u->forwards[i], &u->forwards[i + 1], (u->forward_count - i) * sizeof(f));
 }
 
+bool unet_hostfwd_add(struct unet *u, const char *text, uint16_t *bound, struct err *err)
+{
+	struct hostfwd_rule rule;
+	unsigned before = u->forward_count;
+
+	if (!hostfwd_parse(text, &rule, err))
+		return false;
+	if (rule.any_guest)
+		rule.guest = addr_from4(&u->cfg.dhcpstart);
+	if (!ip_in_net(u, &rule.guest) || ip_place(u, &rule.guest) != PLACE_NOBODY)
+		return err_set(err, "Invalid host forwarding rule '%s' (Bad guest address: no guest of this network can have it)",
+			       text);
+	if (u->forward_count + rule.ports > FORWARDS)
+		return err_set(err, "Could not set up host forwarding rule '%s': more than %d ports", text, FORWARDS);
+	for (uint16_t i = 0; i < rule.ports; i++) {
+		int r = add_forward(u, &rule, i);
+
+		if (r == 0)
+			continue;
+		while (u->forward_count > before)
+			remove_forward(u, u->forward_count - 1);
+		if (rule.ports > 1)
+			return err_errno(err, -r, "Could not set up host forwarding rule '%s': port %d", text, rule.host_port + i);
+		return err_errno(err, -r, "Could not set up host forwarding rule '%s'", text);
+	}
+	if (bound)
+		*bound = bound_port(u->forwards[before]);
+	return true;
+}
+
+static bool is_of_rule(const struct forward *f, const struct hostfwd_rule *rule)
+{
+	struct addr host;
+	uint16_t port;
+
+	if (!addr_from_sock(&f->bound, &host, &port))
+		return *rule->path && !strcmp(((const struct sockaddr_un *)&f->bound)->sun_path, rule->path);
+	return !*rule->path && f->udp == rule->udp && addr_equal(&host, &rule->host) && port >= rule->host_port &&
+	       port < rule->host_port + rule->ports;
+}
+
 bool unet_hostfwd_remove(struct unet *u, const char *text, struct err *err)
 {
-	struct rule rule = { .udp = false };
-	const char *rest = text;
+	struct hostfwd_rule rule;
+	unsigned before = u->forward_count;
 
-	if (parse_host(&rest, &rule) || !parse_port(rest, 0, &rule.host_port))
+	if (!hostfwd_parse_host(text, &rule))
 		return err_set(err, "invalid format");
-	for (unsigned i = 0; i < u->forward_count; i++) {
-		struct forward *f = u->forwards[i];
-		const struct sockaddr_in *in = (const struct sockaddr_in *)&f->bound;
-
-		if (f->udp == rule.udp && in->sin_addr.s_addr == rule.host.s_addr &&
-		    ntohs(in->sin_port) == rule.host_port) {
+	for (unsigned i = u->forward_count; i-- > 0;)
+		if (is_of_rule(u->forwards[i], &rule))
 			remove_forward(u, i);
-			return true;
-		}
-	}
-	return err_set(err, "host forwarding rule for %s not found", text);
+	return u->forward_count < before || err_set(err, "host forwarding rule for %s not found", text);
 }
 
 void fwd_free(struct unet *u)
@@ -277,7 +304,10 @@ void fwd_print(struct unet *u, void (*out)(void *to, const char *line), void *to
 		struct addr host;
 		uint16_t port;
 
-		if (addr_from_sock(&f->bound, &host, &port))
+		if (!addr_from_sock(&f->bound, &host, &port))
+			print_path_row(out, to, f->fd, ((const struct sockaddr_un *)&f->bound)->sun_path, &f->guest,
+				       f->guest_port);
+		else
 			print_row(out, to, f->udp ? "  UDP[HOST_FORWARD]" : "  TCP[HOST_FORWARD]", f->fd, &host, port,
 				  &f->guest, f->guest_port, 0, 0);
 	}

@@ -34,6 +34,17 @@ void print_row(void (*out)(void *to, const char *line), void *to, const char *la
 	out(to, line);
 }
 
+void print_path_row(void (*out)(void *to, const char *line), void *to, int fd, const char *path, const struct addr *dst,
+		    int dst_port)
+{
+	char line[300], b[INET6_ADDRSTRLEN];
+
+	address(dst, b);
+	snprintf(line, sizeof(line), "%-19s %3d %15s %5s %15s %5d %5u %5u  %s", "  UNIX[HOST_FORWARD]", fd, "-", "-", b, dst_port, 0,
+		 0, path);
+	out(to, line);
+}
+
 void unet_print(struct unet *u, void (*out)(void *to, const char *line), void *to)
 {
 	out(to, "  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ");

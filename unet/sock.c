@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "unet/unet.h"
@@ -18,6 +19,8 @@ enum { RESERVED_FDS = 48 };     /* descriptors that the network leaves to the re
 
 static socklen_t length_of(const struct sockaddr_storage *a)
 {
+	if (a->ss_family == AF_UNIX)
+		return sizeof(struct sockaddr_un);
 	return a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 }
 
@@ -248,6 +251,16 @@ static ssize_t host_file(void *owner, const char *path, char *buf, size_t size, 
 	return got;
 }
 
+static int host_remove(void *owner, const char *path)
+{
+	struct stat st;
+
+	(void)owner;
+	if (lstat(path, &st) < 0)
+		return -errno;
+	return S_ISSOCK(st.st_mode) ? result(unlink(path)) : -EEXIST;
+}
+
 const struct unet_sockets *unet_host_sockets(void)
 {
 	static const struct unet_sockets host = {
@@ -255,7 +268,7 @@ const struct unet_sockets *unet_host_sockets(void)
 		.listen = host_listen, .accept = host_accept, .name = host_name, .error = host_error,
 		.set = host_set, .send = host_send, .receive = host_receive, .errors = host_errors,
 		.shutdown = host_shutdown, .watch = host_watch, .rewatch = host_rewatch, .unwatch = host_unwatch,
-		.file = host_file,
+		.file = host_file, .remove = host_remove,
 	};
 
 	return &host;

@@ -62,6 +62,7 @@ struct unet_sockets {
 	 * taken.  Returns the length read, at most size.
 	 */
 	ssize_t (*file)(void *owner, const char *path, char *buf, size_t size, uint64_t *stamp);
+	int (*remove)(void *owner, const char *path);   /* the file of a unix socket, and nothing else */
 };
 
 #endif

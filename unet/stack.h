@@ -113,10 +113,12 @@ struct forward {
 	struct loop_fd watch;
 	struct unet *u;
 	bool loopback;                  /* bound to the host's loopback only */
+	bool owns_path;                 /* bound to a unix socket, whose file goes with us */
 	uint64_t used_ns;
-	struct {                        /* UDP: who may be answered with restrict=on */
-		struct addr ip;
+	struct forward_peer {           /* UDP: who came lately, as the guest sees it and as it is */
+		struct addr shown;
 		uint16_t port;
+		struct sockaddr_storage real;
 	} peers[PEERS];
 	unsigned next_peer;
 };
@@ -361,9 +363,13 @@ bool svc_udp(struct unet *u, struct packet *p, uint16_t src_port, uint16_t dst_p
 
 /* --- fwd.c --- */
 void fwd_free(struct unet *u);
-struct forward *fwd_find_udp(struct unet *u, const struct addr *guest, uint16_t port, bool to_loopback);
-void fwd_remember_peer(struct forward *f, const struct addr *shown, uint16_t port);
-bool fwd_knows_peer(const struct forward *f, const struct addr *shown, uint16_t port);
+/* The UDP rule whose socket carries what this guest endpoint sends there; NULL: none. */
+struct forward *fwd_find_udp(struct unet *u, const struct addr *guest, uint16_t port, const struct addr *far,
+			     uint16_t far_port);
+/* A client of f has sent something: returns its address as the guest sees it. */
+struct addr fwd_remember_peer(struct forward *f, const struct sockaddr_storage *peer);
+/* Where the client that the guest sees at this address really is; NULL if there is none. */
+const struct sockaddr_storage *fwd_peer(const struct forward *f, const struct addr *shown, uint16_t port);
 void fwd_accept_again(struct unet *u, uint64_t now);
 void fwd_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
 /* How a host peer looks to the guest: itself, or the gateway if it is loopback, inside the guest's net, or of the other
@@ -373,6 +379,8 @@ struct addr fwd_shown_source(const struct unet *u, const struct addr *peer, cons
 /* --- print.c --- */
 void print_row(void (*out)(void *to, const char *line), void *to, const char *label, int fd, const struct addr *src,
 	       int src_port, const struct addr *dst, int dst_port, uint32_t recvq, uint32_t sendq);
+void print_path_row(void (*out)(void *to, const char *line), void *to, int fd, const char *path, const struct addr *dst,
+		    int dst_port);
 
 /* The host's socket calls, by short names. */
 #define SOCK(u, call, ...) ((u)->sockets->call((u)->sockets_owner, ##__VA_ARGS__))

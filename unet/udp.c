@@ -116,9 +116,7 @@ static int relay(struct unet *u, int fd, struct loop_fd *watch, const struct add
 		}
 		if (n > 65535 - IP4_HLEN - UDP_HLEN || !addr_from_sock(&from, &src, &port) || port == 0)
 			continue;
-		src = fwd_shown_source(u, &src, guest);
-		if (forward)
-			fwd_remember_peer(forward, &src, port);
+		src = forward ? fwd_remember_peer(forward, &from) : fwd_shown_source(u, &src, guest);
 		udp_send(u, &src, port, guest, guest_port, u->datagram, (uint32_t)n);
 		got++;
 	}
@@ -228,11 +226,12 @@ static void to_outside(struct unet *u, struct packet *p, uint16_t src_port, uint
 	struct addr dst = p->dst;
 	struct sockaddr_storage to;
 	struct udp_flow *f;
-	struct forward *fwd;
+	struct forward *fwd = fwd_find_udp(u, &p->src, src_port, &p->dst, dst_port);
+	const struct sockaddr_storage *client = fwd ? fwd_peer(fwd, &p->dst, dst_port) : NULL;
 	ssize_t r;
 	int fd, error = 0;
 
-	if (ip_place(u, &dst) == PLACE_HOST) {
+	if (!client && ip_place(u, &dst) == PLACE_HOST) {
 		if (!u->cfg.host_loopback) {
 			icmp_error(u, p, ICMP_UNREACH_PORT);
 			return;
@@ -240,7 +239,8 @@ static void to_outside(struct unet *u, struct packet *p, uint16_t src_port, uint
 		dst = ip_loopback(&dst);
 	}
 	addr_to_sock(&dst, dst_port, &to);
-	fwd = fwd_find_udp(u, &p->src, src_port, ip_is_loopback(&dst));
+	if (client)
+		to = *client;
 	if (fwd) {
 		fd = fwd->fd;
 	} else {
@@ -294,9 +294,9 @@ void udp_guest_input(struct unet *u, struct packet *p)
 	}
 	if (u->cfg.restricted) {
 		/* but answers to those who came by a forward pass */
-		struct forward *f = fwd_find_udp(u, &p->src, src_port, place == PLACE_HOST);
+		struct forward *f = fwd_find_udp(u, &p->src, src_port, &p->dst, dst_port);
 
-		if (place == PLACE_DNS || !f || !fwd_knows_peer(f, &p->dst, dst_port)) {
+		if (place == PLACE_DNS || !f || !fwd_peer(f, &p->dst, dst_port)) {
 			u->counters.dropped_restricted++;
 			return;
 		}

@@ -2,134 +2,15 @@
 /* Life cycle of a unet, its configuration, and the frame around every way in. */
 #include "unet/unet.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "unet/rules.h"
 #include "unet/stack.h"
 
 /* --- configuration ---------------------------------------------------------------------------------------------- */
-
-void unet_config_defaults(struct unet_config *c)
-{
-	memset(c, 0, sizeof(*c));
-	c->ipv4 = true;
-	c->host_loopback = true;
-	c->mtu = 1500;
-	unet_config_addresses(c, NULL, NULL, NULL, NULL, NULL);
-}
-
-/* The mask that an address without one implies. */
-static uint32_t guess_mask(uint32_t a)
-{
-	if (!(a & 0x80000000))
-		return 0xff000000;
-	if ((a & 0xfff00000) == 0xac100000)     /* 172.16/12 */
-		return 0xfff00000;
-	if ((a & 0xc0000000) == 0x80000000)
-		return 0xffff0000;
-	if ((a & 0xffff0000) == 0xc0a80000)     /* 192.168/16 */
-		return 0xffff0000;
-	if ((a & 0xffff0000) == 0xc6120000)     /* 198.18/15 */
-		return 0xfffe0000;
-	return 0xffffff00;
-}
-
-static bool parse_net(const char *text, uint32_t *net, uint32_t *mask, struct err *err)
-{
-	const char *slash = strchr(text, '/');
-	char address[32];
-	struct in_addr a;
-	size_t n = slash ? (size_t)(slash - text) : strlen(text);
-	char *end;
-	long bits;
-
-	if (n >= sizeof(address))
-		return err_set(err, "Failed to parse network address");
-	memcpy(address, text, n);
-	address[n] = '\0';
-	if (!inet_aton(address, &a))
-		return err_set(err, "Failed to parse network address");
-	*net = ntohl(a.s_addr);
-	if (!slash) {
-		*mask = guess_mask(*net);
-		return true;
-	}
-	bits = strtol(slash + 1, &end, 10);
-	if (*end || end == slash + 1) {
-		if (inet_pton(AF_INET, slash + 1, &a) != 1)
-			return err_set(err, "Failed to parse netmask (trailing chars)");
-		*mask = ntohl(a.s_addr);
-		if (*mask < 0xf0000000 || (~*mask & (~*mask + 1)))
-			return err_set(err, "Invalid netmask provided (must be in range 4-32)");
-		return true;
-	}
-	if (bits < 4 || bits > 32)
-		return err_set(err, "Invalid netmask provided (must be in range 4-32)");
-	*mask = 0xffffffff << (32 - bits);
-	return true;
-}
-
-static bool parse_address(const char *text, struct in_addr *a, const char *what, struct err *err)
-{
-	if (text && inet_pton(AF_INET, text, a) != 1)
-		return err_set(err, "Failed to parse %s", what);
-	return true;
-}
-
-bool unet_config_addresses(struct unet_config *c, const char *net, const char *host, const char *dns,
-			   const char *dhcpstart, struct err *err)
-{
-	uint32_t n = 0x0a000200, m = 0xffffff00;
-
-	if (net && !parse_net(net, &n, &m, err))
-		return false;
-	n &= m;
-	c->net.s_addr = htonl(n);
-	c->mask.s_addr = htonl(m);
-	c->host.s_addr = htonl(n | (0x0202 & ~m));
-	c->dns.s_addr = htonl(n | (0x0203 & ~m));
-	c->dhcpstart.s_addr = htonl(n | (0x020f & ~m));
-	if (!parse_address(host, &c->host, "host", err))
-		return false;
-	if ((c->host.s_addr & c->mask.s_addr) != c->net.s_addr)
-		return err_set(err, "Host doesn't belong to network");
-	if (!parse_address(dns, &c->dns, "DNS", err))
-		return false;
-	if (c->restricted && (c->dns.s_addr & c->mask.s_addr) != c->net.s_addr)
-		return err_set(err, "DNS doesn't belong to network");
-	if (c->dns.s_addr == c->host.s_addr)
-		return err_set(err, "DNS must be different from host");
-	if (!parse_address(dhcpstart, &c->dhcpstart, "DHCP start address", err))
-		return false;
-	if ((c->dhcpstart.s_addr & c->mask.s_addr) != c->net.s_addr)
-		return err_set(err, "DHCP doesn't belong to network");
-	if (c->dhcpstart.s_addr == c->host.s_addr || c->dhcpstart.s_addr == c->dns.s_addr)
-		return err_set(err, "DHCP must be different from host and DNS");
-	return true;
-}
-
-static bool check_text(const char *name, const char *text, size_t max, struct err *err)
-{
-	if (text && strlen(text) > max)
-		return err_set(err, "'%s' parameter cannot exceed %zu bytes", name, max);
-	return true;
-}
-
-static bool check(const struct unet_config *c, struct err *err)
-{
-	if (!c->ipv4 && !c->ipv6)
-		return err_set(err, "IPv4 and IPv6 disabled");
-	if (c->mtu < 576 || c->mtu > 65520)
-		return err_set(err, "mtu must be from 576 to 65520");
-	if (c->domainname && !*c->domainname)
-		return err_set(err, "'domainname' parameter cannot be empty");
-	return check_text("hostname", c->hostname, 255, err) && check_text("domainname", c->domainname, 255, err) &&
-	       check_text("tftp-server-name", c->tftp_server_name, 255, err) &&
-	       check_text("bootfile", c->bootfile, 127, err);
-}
 
 static uint32_t or_default(uint32_t given, uint32_t standard, uint32_t max)
 {
@@ -152,29 +33,26 @@ static bool keep_texts(struct unet *u)
 {
 	struct unet_config *c = &u->cfg;
 	const char *texts[] = { c->hostname, c->domainname, c->tftp_server_name, c->bootfile, c->resolv_conf, c->tftp };
-	size_t room = 0, names = 0;
-	const char **list;
+	size_t room = 1;
 	char *at;
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
 		room += texts[i] ? strlen(texts[i]) + 1 : 0;
-	for (; c->dnssearch && c->dnssearch[names]; names++)
-		room += strlen(c->dnssearch[names]) + 1;
-	u->texts = malloc((names + 1) * sizeof(char *) + room + 1);
-	if (!u->texts)
+	for (size_t i = 0; c->dnssearch[i]; i++)
+		room += strlen(c->dnssearch[i]) + 1;
+	at = u->texts = malloc(room);
+	if (!at)
 		return false;
-	list = (const char **)u->texts;
-	at = u->texts + (names + 1) * sizeof(char *);
 	c->hostname = keep(&at, c->hostname);
 	c->domainname = keep(&at, c->domainname);
 	c->tftp_server_name = keep(&at, c->tftp_server_name);
 	c->bootfile = keep(&at, c->bootfile);
 	c->resolv_conf = keep(&at, c->resolv_conf);
 	c->tftp = keep(&at, c->tftp);
-	for (size_t i = 0; i < names; i++)
-		list[i] = keep(&at, c->dnssearch[i]);
-	list[names] = NULL;
-	c->dnssearch = list;
+	for (size_t i = 0; c->dnssearch[i]; i++)
+		c->dnssearch[i] = keep(&at, c->dnssearch[i]);
+	c->hostfwds = 0;                /* the config's own are gone with it */
+	c->net_text = c->host_text = c->dns_text = c->dhcpstart_text = NULL;
 	u->dhcp_cfg = (struct dhcp_config){
 		.server = c->host, .net = c->net, .mask = c->mask, .first = c->dhcpstart, .dns = c->dns,
 		.isolated = c->restricted, .mtu = c->mtu, .hostname = c->hostname, .domainname = c->domainname,
@@ -266,9 +144,10 @@ struct port *unet_port(struct unet *u)
 struct unet *unet_new(const struct unet_config *config, struct err *err)
 {
 	struct unet *u;
+	bool ok;
 
 	assert(config->clock);
-	if (!check(config, err))
+	if (!unet_config_check(config, err))
 		return NULL;
 	u = calloc(1, sizeof(*u));
 	if (!u) {
@@ -303,7 +182,10 @@ struct unet *unet_new(const struct unet_config *config, struct err *err)
 		unet_free(u);
 		return NULL;
 	}
-	if (!svc_init(u, err)) {
+	ok = svc_init(u, err);
+	for (unsigned i = 0; ok && i < config->hostfwds; i++)
+		ok = unet_hostfwd_add(u, config->hostfwd[i], NULL, err);
+	if (!ok) {
 		unet_free(u);
 		return NULL;
 	}

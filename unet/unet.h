@@ -28,7 +28,9 @@ struct unet;
 struct unet_sockets;
 const struct unet_sockets *unet_host_sockets(void);
 
-enum { UNET_DNS_HOSTS = 8 };
+enum { UNET_DNS_HOSTS = 8, UNET_SEARCHES = 16, UNET_RULES = 256 };
+
+enum unet_switch { UNET_UNSET, UNET_OFF, UNET_ON };
 
 struct unet_config {
 	struct clock *clock;            /* virtual time; all timers of the stack */
@@ -46,18 +48,35 @@ struct unet_config {
 	bool host_loopback;             /* host address reaches the host's loopback */
 	uint16_t mtu;                   /* 576..65520; 1500 */
 	const char *hostname, *domainname, *tftp_server_name, *bootfile;        /* NULL: none; copied */
-	const char *const *dnssearch;   /* NULL-terminated; NULL: none; copied */
+	const char *dnssearch[UNET_SEARCHES + 1];       /* copied */
 	const char *resolv_conf;        /* NULL: /etc/resolv.conf */
 	const char *tftp;               /* folder that the gateway serves by TFTP; NULL: none */
 	struct sockaddr_storage dns_host[UNET_DNS_HOSTS];       /* asked instead of those resolv.conf names, if any */
 	unsigned dns_hosts;
+	const char *hostfwd[UNET_RULES];        /* rules that unet_new() sets up, see unet_hostfwd_add() */
+	unsigned hostfwds;
 	struct unet_limits {
 		/* 0: the default, see docs/NETWORK.md */
 		uint32_t tcp_flows, tcp_pending, udp_flows, icmp_flows, fragments;
 	} limits;
+
+	/* what unet_config_finish() makes ipv4, ipv6, net, mask, host, dns and dhcpstart of */
+	enum unet_switch ipv4_switch, ipv6_switch;
+	const char *net_text, *host_text, *dns_text, *dhcpstart_text;
 };
 /* QEMU's defaults: 10.0.2.0/24 and so on. */
 void unet_config_defaults(struct unet_config *c);
+
+/*
+ * One option of -netdev user, `net=10.0.9.0/24` say; docs/NETWORK.md lists them.  The text must stay until unet_new().
+ * After the last one unet_config_finish() checks what depends on several.  Errors name the option.
+ */
+bool unet_config_set(struct unet_config *c, const char *key, const char *value, struct err *err);
+bool unet_config_finish(struct unet_config *c, struct err *err);
+bool unet_config_knows(const char *key);
+/* One line for each option. */
+void unet_config_help(void (*out)(void *to, const char *line), void *to);
+
 /*
  * `net=`, `host=`, `dns=`, `dhcpstart=` text into the config, with QEMU's rules and messages.  mask and derived addresses
  * are computed; NULL arguments mean "not given".
@@ -73,12 +92,13 @@ void unet_free(struct unet *u);         /* closes every flow; the port must be p
 struct port *unet_port(struct unet *u);
 
 /*
- * "[tcp|udp]:[haddr]:hport-[gaddr]:gport".  On failure err holds QEMU's text: Invalid host forwarding rule 'R'
- * (reason), or Could not set up host forwarding rule 'R': errno text.  Port 0 asks for any free one; *bound (may be
- * NULL) gets it.
+ * "[tcp|udp]:[HADDR]:HPORT[-HPORT]-[GADDR]:GPORT[-GPORT]" or "unix:/PATH-[GADDR]:GPORT", IPv6 addresses in brackets.
+ * All ports of a range or none.  On failure err holds QEMU's text: Invalid host forwarding rule 'R' (reason), or Could
+ * not set up host forwarding rule 'R': errno text.  Port 0 asks for any free one; *bound (may be NULL) gets it.
  */
 bool unet_hostfwd_add(struct unet *u, const char *rule, uint16_t *bound, struct err *err);
-bool unet_hostfwd_remove(struct unet *u, const char *rule, struct err *err);    /* "[tcp|udp]:[haddr]:hport" */
+/* "[tcp|udp]:[HADDR]:HPORT[-HPORT]" or "unix:/PATH". */
+bool unet_hostfwd_remove(struct unet *u, const char *rule, struct err *err);
 
 /* The table of `info usernet`, QEMU's columns. */
 void unet_print(struct unet *u, void (*out)(void *to, const char *line), void *to);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/bytes.h"
 
@@ -22,6 +23,15 @@ void fake_address(struct sockaddr_storage *a, const char *ip, uint16_t port)
 	struct sockaddr_in *in = (struct sockaddr_in *)a;
 
 	memset(a, 0, sizeof(*a));
+	if (strchr(ip, ':')) {
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)a;
+
+		in6->sin6_family = AF_INET6;
+		in6->sin6_port = htons(port);
+		if (inet_pton(AF_INET6, ip, &in6->sin6_addr) != 1)
+			abort();
+		return;
+	}
 	in->sin_family = AF_INET;
 	in->sin_port = htons(port);
 	if (inet_pton(AF_INET, ip, &in->sin_addr) != 1)
@@ -110,6 +120,17 @@ static int bind_(void *owner, int fd, const struct sockaddr_storage *a)
 	struct fake_socket *s = get(f, fd);
 	struct sockaddr_in *in = (struct sockaddr_in *)&s->local;
 
+	if (a->ss_family == AF_UNIX) {
+		const char *path = ((const struct sockaddr_un *)a)->sun_path;
+		bool taken = !strcmp(path, f->stale);
+
+		for (int i = 3; i < f->high; i++)
+			taken |= f->s[i].open && f->s[i].local.ss_family == AF_UNIX &&
+				 !strcmp(((const struct sockaddr_un *)&f->s[i].local)->sun_path, path);
+		if (!taken)
+			memcpy(&s->local, a, sizeof(s->local));
+		return taken ? -EADDRINUSE : 0;
+	}
 	for (int i = 3; i < f->high; i++)
 		if (i != fd && f->s[i].open && f->s[i].type == s->type && ((const struct sockaddr_in *)a)->sin_port &&
 		    !memcmp(&f->s[i].local, a, sizeof(struct sockaddr_in)))
@@ -126,10 +147,20 @@ static int connect_(void *owner, int fd, const struct sockaddr_storage *a)
 	struct fake_socket *s = get(f, fd);
 	int r = s->type == SOCK_DGRAM ? 0 : f->on_connect ? f->on_connect(f->on_connect_owner, a) : f->connect_result;
 
-	memcpy(&s->peer, a, a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+	memcpy(&s->peer, a, sizeof(s->peer));
 	s->connected = r == 0;
 	s->connecting = r == -EINPROGRESS;
 	return r;
+}
+
+static int remove_(void *owner, const char *path)
+{
+	struct fake_sockets *f = owner;
+
+	f->removed++;
+	if (!strcmp(path, f->stale))
+		f->stale[0] = '\0';
+	return 0;
 }
 
 static int listen_(void *owner, int fd, int backlog)
@@ -355,6 +386,7 @@ const struct unet_sockets fake_sockets_ops = {
 	.open = open_, .close = close_, .bind = bind_, .connect = connect_, .listen = listen_, .accept = accept_,
 	.name = name_, .error = error_, .set = set_, .send = send_, .receive = receive_, .errors = errors_,
 	.shutdown = shutdown_, .watch = watch_, .rewatch = rewatch_, .unwatch = unwatch_, .file = file_,
+	.remove = remove_,
 };
 
 /* --- the other side --------------------------------------------------------------------------------------------- */

@@ -62,6 +62,8 @@ struct fake_sockets {
 	int file_error;
 	unsigned file_reads;
 	uint16_t next_port;
+	char stale[108];                /* a unix socket's file that nobody listens at any more */
+	unsigned removed;
 };
 
 extern const struct unet_sockets fake_sockets_ops;      /* owner: struct fake_sockets */

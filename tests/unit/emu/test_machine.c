@@ -269,7 +269,8 @@ static void bad_set_ups_leave_nothing_behind(void **state)
 		{ "-object filter-dump,id=f,netdev=x,file=created", "-object filter-dump,id=f,netdev=x,file=created: Parameter 'netdev' expects a "
 		  "network backend id, not 'x'" },
 		{ "-m 64 -kernel kgood -nic user,hostfwd=tcp::22 -serial file:created",
-		  "-nic user,hostfwd=tcp::22: Invalid host forwarding rule 'tcp::22' (Bad host port separator)" },
+		  "-nic user,hostfwd=tcp::22: Invalid host forwarding rule 'tcp::22' (Bad host port separator: "
+		  "[tcp|udp]:[HADDR]:HPORT-[GADDR]:GPORT or unix:/PATH-[GADDR]:GPORT is expected)" },
 		{ "-m 64 -kernel kgood -serial foo", "-serial foo: 'foo' is not a valid character device (stdio, mon:stdio, pty, null, none, "
 		  "file:PATH, pipe:PATH, unix:PATH, tcp:HOST:PORT, telnet:HOST:PORT, chardev:ID)" },
 		{ "-m 64 -kernel kgood -serial chardev:x", "-serial chardev:x: chardev 'x' not found" },

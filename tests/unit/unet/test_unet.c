@@ -126,7 +126,8 @@ static void overlong_texts_and_odd_sizes_are_refused(void **state)
 	assert_null(unet_new(&c, &err));
 	assert_string_equal(err.text, "IPv4 and IPv6 disabled");
 	c = good;
-	c.dnssearch = (const char *[]){ "fine.example", "not..fine", NULL };
+	c.dnssearch[0] = "fine.example";
+	c.dnssearch[1] = "not..fine";
 	assert_null(unet_new(&c, &err));
 	assert_string_equal(err.text, "dnssearch 'not..fine' is not a domain name");
 	fake_net_free(&n);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* The small languages of the options' values: forwards, destinations, addresses. */
+#ifndef UNET_RULES_H
+#define UNET_RULES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/err.h"
+#include "unet/addr.h"
+#include "unet/unet.h"
+
+/* "1.2.3.4", "fe80::1%eth0". */
+bool address_parse(const char *text, uint16_t port, struct sockaddr_storage *a);
+/* An address as rules have it: "1.2.3.4" or "[fec0::1]". */
+bool rule_address(const char *word, struct addr *a);
+/* "PORT" or "PORT-PORT". */
+bool rule_ports(const char *text, long min, uint16_t *first, uint16_t *last);
+
+/* A forward.  Several ports in a row are one rule. */
+struct hostfwd_rule {
+	bool udp;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* of a unix socket; "": none */
+	struct addr host, guest;
+	bool any_guest;                 /* no guest address given: the first DHCP address */
+	uint16_t host_port, guest_port, ports;
+};
+
+/*
+ * "[tcp|udp]:[HADDR]:HPORT[-HPORT]-[GADDR]:GPORT[-GPORT]" or "unix:/PATH-[GADDR]:GPORT"; IPv6 addresses stand in brackets.
+ * err: Invalid host forwarding rule 'R' (REASON)
+ */
+bool hostfwd_parse(const char *text, struct hostfwd_rule *r, struct err *err);
+/* "[tcp|udp]:[HADDR]:HPORT[-HPORT]" or "unix:/PATH": what hostfwd_remove takes. */
+bool hostfwd_parse_host(const char *text, struct hostfwd_rule *r);
+
+/* Whether everything in the config is within its bounds: for embedders that fill in the fields themselves. */
+bool unet_config_check(const struct unet_config *c, struct err *err);
+
+#endif
