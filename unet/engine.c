@@ -103,6 +103,8 @@ static err_t output(struct unet *u, struct pbuf *p, struct flow_key *key)
 		else
 			facts.gso_size = 0;
 	}
+	if (u->marks && !facts.gso)
+		tcp_show_mark(u, key, tcp);
 	ip_header(u, ip, &key->far, &key->guest, PROTO_TCP, TTL_DEFAULT, (uint16_t)tcp_len);
 	put_be16(tcp + 16, checksum_fold(ip_pseudo(&key->far, &key->guest, PROTO_TCP, tcp_len)));
 	pbuf_ref(p);

@@ -166,6 +166,20 @@ static ssize_t host_receive(void *owner, int fd, const struct iovec *iov, int n,
 	return r < 0 ? -errno : r;
 }
 
+static ssize_t host_send_urgent(void *owner, int fd, uint8_t byte)
+{
+	ssize_t r = send(fd, &byte, 1, MSG_OOB | MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	(void)owner;
+	return r < 0 ? -errno : r;
+}
+
+static int host_at_mark(void *owner, int fd)
+{
+	(void)owner;
+	return result(sockatmark(fd));
+}
+
 static int host_errors(void *owner, int fd, struct sock_error *e)
 {
 	union {
@@ -266,7 +280,8 @@ const struct unet_sockets *unet_host_sockets(void)
 	static const struct unet_sockets host = {
 		.open = host_open, .close = host_close, .bind = host_bind, .connect = host_connect,
 		.listen = host_listen, .accept = host_accept, .name = host_name, .error = host_error,
-		.set = host_set, .send = host_send, .receive = host_receive, .errors = host_errors,
+		.set = host_set, .send = host_send, .receive = host_receive, .send_urgent = host_send_urgent,
+		.at_mark = host_at_mark, .errors = host_errors,
 		.shutdown = host_shutdown, .watch = host_watch, .rewatch = host_rewatch, .unwatch = host_unwatch,
 		.file = host_file, .remove = host_remove,
 	};

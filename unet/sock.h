@@ -21,7 +21,7 @@ enum sock_option {
 	SOCK_ERROR_QUEUE,               /* keep ICMP errors for errors() (IP_RECVERR) */
 	SOCK_REUSE,                     /* SO_REUSEADDR */
 	SOCK_KEEPALIVE,
-	SOCK_OOB_INLINE,                /* urgent data stays in the stream: lwIP knows no other place for it */
+	SOCK_OOB_INLINE,                /* urgent data stays in the stream, where at_mark() finds it */
 	SOCK_V6ONLY,
 };
 
@@ -50,6 +50,8 @@ struct unet_sockets {
 	/* `to` and `from` are NULL on streams.  A datagram longer than the buffer returns its whole length. */
 	ssize_t (*send)(void *owner, int fd, const struct iovec *iov, int n, const struct sockaddr_storage *to);
 	ssize_t (*receive)(void *owner, int fd, const struct iovec *iov, int n, struct sockaddr_storage *from);
+	ssize_t (*send_urgent)(void *owner, int fd, uint8_t byte);      /* one byte as TCP's urgent data (MSG_OOB) */
+	int (*at_mark)(void *owner, int fd);    /* 1: the next byte to receive is urgent data (sockatmark) */
 	int (*errors)(void *owner, int fd, struct sock_error *e);       /* -EAGAIN: none left */
 	int (*shutdown)(void *owner, int fd);   /* the sending side */
 	/* Watching is level-triggered, as base/loop.h says. */

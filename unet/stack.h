@@ -166,6 +166,7 @@ struct unet {
 	struct tcp_chain {
 		struct tcp_flow *first, *last;
 	} chains[CHAINS];
+	uint32_t marks;                 /* flows with urgent data for the guest */
 	struct ring *free_rings;
 	uint32_t rings, ring_limit, free_ring_count;
 	struct rx_piece *pieces;
@@ -295,6 +296,7 @@ void tcp_flush_pieces(struct unet *u);
 void tcp_work(struct unet *u);
 void tcp_unblock(struct unet *u);       /* the queue has room again */
 uint16_t tcp_segment_size(struct unet *u, const struct flow_key *k);    /* of the guest's MSS, for GSO */
+void tcp_show_mark(struct unet *u, const struct flow_key *k, uint8_t *tcp);     /* the urgent pointer, if one is due */
 void tcp_mark_blocked(struct unet *u, const struct flow_key *k);
 struct tcp_pcb;
 int tcp_passive_open(struct unet *u, struct tcp_pcb *pcb);

@@ -22,10 +22,15 @@
 
 enum {
 	MSS_MIN = 88, MSS_DEFAULT = 536,
-	FLAG_FIN = 1, FLAG_SYN = 2, FLAG_RST = 4, FLAG_ACK = 16,
+	FLAG_FIN = 1, FLAG_SYN = 2, FLAG_RST = 4, FLAG_ACK = 16, FLAG_URG = 32,
+	URGENT_POINTER = 18,
+	PROBES_MAX = 9,                 /* keep-alive: the intervals and the number are RFC 9293's and everybody's */
 	OPT_END = 0, OPT_NOP = 1, OPT_MSS = 2, OPT_WS = 3,
 	WS_MAX = 14,
 };
+
+#define KEEP_IDLE S(7200)
+#define KEEP_INTERVAL S(75)
 
 static void drop(struct tcp_flow *f);
 static void host_ready(void *owner, unsigned events);
@@ -91,6 +96,12 @@ void tcp_unblock(struct unet *u)
 	}
 }
 
+void tcp_set_mark(struct tcp_flow *f, bool on)
+{
+	f->u->marks += (uint32_t)on - (uint32_t)f->marked;
+	f->marked = on;
+}
+
 /* --- callbacks of lwIP: only notes ------------------------------------------------------------------------------- */
 
 static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
@@ -128,7 +139,6 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 	struct tcp_flow *f = arg;
 	uint32_t n = MIN(len, f->given);        /* a FIN counts, too */
 
-	(void)pcb;
 	tcp_chain(f, CHAIN_WORK);
 	if (!n)
 		return ERR_OK;
@@ -136,6 +146,8 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 	f->given -= n;
 	if (f->tx->len == 0)
 		tcp_ring_put(f->u, &f->tx);
+	if (f->marked && (int32_t)(pcb->lastack - f->mark_seq) >= 0)
+		tcp_set_mark(f, false);
 	return ERR_OK;
 }
 
@@ -199,6 +211,7 @@ void tcp_established(void *flow)
 	struct tcp_flow *f = flow;
 
 	f->state = OPEN;
+	f->first_seq = f->pcb->rcv_nxt;
 	f->u->counters.tcp_opened++;
 	tcp_chain(f, CHAIN_WORK);
 }
@@ -259,6 +272,7 @@ static void drop(struct tcp_flow *f)
 	for (unsigned i = 0; i < CHAINS; i++)
 		unchain(f, i);
 	engine_timed(&f->timed, NULL);
+	tcp_set_mark(f, false);
 	if (f->pcb) {
 		struct tcp_pcb *pcb = f->pcb;
 
@@ -283,13 +297,26 @@ void tcp_evict(struct tcp_flow *f)
 static void make_room(struct unet *u, bool connecting)
 {
 	struct flow_table *t = &u->tcp;
-	static const uint8_t order[] = { LIST_LINGERING, LIST_CONNECTING, LIST_OPEN };
+	static const uint8_t order[] = { LIST_LINGERING, LIST_CONNECTING, LIST_PROBED, LIST_OPEN };
 
 	if (connecting && t->lists[LIST_CONNECTING].count >= u->cfg.limits.tcp_pending)
 		tcp_evict((struct tcp_flow *)t->lists[LIST_CONNECTING].oldest);
 	for (unsigned i = 0; i < ARRAY_SIZE(order) && t->count == t->limit; i++)
 		if (t->lists[order[i]].oldest)
 			tcp_evict((struct tcp_flow *)t->lists[order[i]].oldest);
+}
+
+/* Both sides have said all: only lwIP is still about it. */
+static bool over(const struct tcp_flow *f)
+{
+	return f->state == LINGERING || (f->pcb && f->pcb->state == TIME_WAIT);
+}
+
+/* The tuple is used anew (RFC 9293 3.10.7.4 lets TIME_WAIT end so). */
+static void reuse(struct tcp_flow *f)
+{
+	f->guest_reset = false;
+	drop(f);
 }
 
 /* --- opening towards the host ------------------------------------------------------------------------------------ */
@@ -440,8 +467,12 @@ void tcp_from_host(struct unet *u, int fd, const struct addr *src, uint16_t src_
 	struct tcp_flow *f;
 	struct tcp_pcb *pcb;
 
-	for (int i = 0; i < 32 && flow_find(&u->tcp, &key); i++) {      /* one client port, two forwards to one place */
-		unet_random(u, &key.far_port, 2);
+	for (int i = 0; i < 32 && (f = (struct tcp_flow *)flow_find(&u->tcp, &key)); i++) {
+		if (over(f)) {
+			reuse(f);
+			break;
+		}
+		unet_random(u, &key.far_port, 2);       /* one client port, two forwards to one place */
 		key.far_port |= 0x8000;
 	}
 	make_room(u, false);
@@ -467,6 +498,7 @@ void tcp_from_host(struct unet *u, int fd, const struct addr *src, uint16_t src_
 		return;
 	}
 	engine_timed(&f->timed, f->pcb);
+	unet_arm_expiry(u);
 }
 
 /* --- work --------------------------------------------------------------------------------------------------------- */
@@ -478,7 +510,7 @@ static void update_watch(struct tcp_flow *f)
 	if (f->state != OPEN)
 		return;
 	if (!f->host_eof && !f->chain[CHAIN_STARVED].on && !f->chain[CHAIN_BLOCKED].on && tcp_wants_read(f))
-		events |= LOOP_READ;
+		events |= LOOP_READ | LOOP_PRI;
 	if (f->backlog)
 		events |= LOOP_WRITE;
 	set_watch(f, events);
@@ -579,8 +611,8 @@ static void host_ready(void *owner, unsigned events)
 		}
 		if ((events & LOOP_WRITE) && !f->host_reset)
 			tcp_flush_backlog(f);
-		if ((events & LOOP_READ) && !f->host_reset && !f->host_eof)
-			tcp_read_host(f);
+		if ((events & (LOOP_READ | LOOP_PRI)) && !f->host_reset && !f->host_eof)
+			tcp_read_host(f, events & LOOP_PRI);
 		tcp_chain(f, CHAIN_WORK);
 	}
 	unet_leave(u);
@@ -626,6 +658,17 @@ static unsigned rewrite_options(uint8_t *h, const uint8_t *options, unsigned len
 	return n;
 }
 
+/* The urgent pointer counts from the segment to the byte behind the urgent one (RFC 6093, as all hosts have it). */
+static void note_urgent(struct tcp_flow *f, const uint8_t *h)
+{
+	uint32_t at = be32(h + 4) + be16(h + URGENT_POINTER) - 1 - f->first_seq;
+
+	if (at - f->passed > 2 * TCP_WND || (f->urgent && (int32_t)(at - f->urgent_at) <= 0))
+		return;                 /* the host has it already, or it is out of reach */
+	f->urgent = true;
+	f->urgent_at = at;
+}
+
 /* A SYN: true if it has been dealt with. */
 static bool syn_input(struct unet *u, const struct packet *p, const struct flow_key *key, struct tcp_flow *f,
 		      const uint8_t *h)
@@ -635,9 +678,8 @@ static bool syn_input(struct unet *u, const struct packet *p, const struct flow_
 			memcpy(f->syn, h, SYN_LEN);     /* the guest started over */
 		return true;
 	}
-	if (f && (f->state == LINGERING || (f->pcb && f->pcb->state == TIME_WAIT))) {
-		f->guest_reset = false;
-		drop(f);                /* the tuple is used anew (RFC 9293 3.10.7.4 lets TIME_WAIT end so) */
+	if (f && over(f)) {
+		reuse(f);
 		f = NULL;
 	}
 	if (f || u->cfg.restricted)
@@ -682,6 +724,14 @@ void tcp_guest_input(struct unet *u, struct packet *p)
 		payload.len = 0;        /* data with a SYN (RFC 7413) comes again */
 	if (u->piece_count > PIECES - FRAME_IOV_MAX)
 		tcp_flush_pieces(u);
+	if (f && f->state == OPEN) {
+		if ((h[13] & FLAG_URG) && be16(h + URGENT_POINTER))
+			note_urgent(f, h);
+		if (f->probes) {        /* it lives */
+			f->probes = 0;
+			flow_touch(&u->tcp, &f->flow, LIST_OPEN, unet_now(u));
+		}
+	}
 	engine_input(u, p, h, n, payload, f ? f->pcb : NULL, false);
 	if (f)
 		engine_timed(&f->timed, f->pcb);
@@ -699,12 +749,37 @@ uint16_t tcp_segment_size(struct unet *u, const struct flow_key *k)
 	return f ? f->guest_mss : MSS_DEFAULT;
 }
 
+void tcp_show_mark(struct unet *u, const struct flow_key *k, uint8_t *tcp)
+{
+	struct tcp_flow *f = (struct tcp_flow *)flow_find(&u->tcp, k);
+	uint32_t ahead = f && f->marked ? f->mark_seq - be32(tcp + 4) : 0;
+	bool show = ahead && ahead <= 0xffff;
+
+	tcp[13] = (uint8_t)((tcp[13] & ~FLAG_URG) | (show ? FLAG_URG : 0));
+	put_be16(tcp + URGENT_POINTER, show ? (uint16_t)ahead : 0);
+}
+
+/* Idle for long: ask the guest whether it is still there.  True if it is still worth asking. */
+static bool keep_alive(struct tcp_flow *f)
+{
+	if (f->state != OPEN || !f->pcb || f->probes == PROBES_MAX)
+		return false;
+	f->probes++;
+	flow_touch(&f->u->tcp, &f->flow, LIST_PROBED, unet_now(f->u));
+	tcp_keepalive(f->pcb);
+	return true;
+}
+
 void tcp_expire(struct unet *u, uint64_t now)
 {
-	struct flow *f;
+	struct tcp_flow *f;
 
-	while ((f = flow_expired(&u->tcp, now)))
-		drop((struct tcp_flow *)f);
+	while ((f = (struct tcp_flow *)flow_expired(&u->tcp, now))) {
+		if (keep_alive(f))
+			continue;
+		f->guest_reset = f->state == OPEN;
+		drop(f);
+	}
 }
 
 bool tcp_flows_init(struct unet *u)
@@ -715,6 +790,8 @@ bool tcp_flows_init(struct unet *u)
 	u->ring_limit = RINGS_MAX;
 	u->tcp.lists[LIST_CONNECTING].idle_ns = S(130);
 	u->tcp.lists[LIST_LINGERING].idle_ns = S(60);
+	u->tcp.lists[LIST_OPEN].idle_ns = KEEP_IDLE;
+	u->tcp.lists[LIST_PROBED].idle_ns = KEEP_INTERVAL;
 	return u->pieces != NULL;
 }
 

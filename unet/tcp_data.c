@@ -148,16 +148,40 @@ static void took(struct tcp_flow *f, uint32_t n)
 	}
 }
 
-/* Sends; returns bytes taken, 0 if the socket is full, or notes that it is dead. */
-static uint32_t send_some(struct tcp_flow *f, const struct iovec *iov, int n)
+/* Cuts a list of pieces down to its first `len` bytes; returns how many pieces that are. */
+static int cut(struct iovec *iov, int n, size_t len)
 {
+	int i = 0;
+
+	for (; i < n && len; i++) {
+		iov[i].iov_len = MIN(iov[i].iov_len, len);
+		len -= iov[i].iov_len;
+	}
+	return i;
+}
+
+/*
+ * Sends up to the urgent byte, if one is among these, or, when it comes first, that.  *asked is what was tried; returns
+ * bytes taken, or notes that the socket is dead.
+ */
+static uint32_t send_some(struct tcp_flow *f, struct iovec *iov, int n, uint32_t total, uint32_t *asked)
+{
+	uint32_t ahead = f->urgent ? f->urgent_at - f->passed : total;
 	ssize_t r;
 
+	*asked = MIN(ahead ? ahead : 1, total);
 	if (f->fd < 0 || f->host_reset)
 		return 0;
-	r = SOCK(f->u, send, f->fd, iov, n, NULL);
-	if (r >= 0)
+	if (ahead)
+		r = SOCK(f->u, send, f->fd, iov, cut(iov, n, *asked), NULL);
+	else
+		r = SOCK(f->u, send_urgent, f->fd, *(const uint8_t *)iov->iov_base);
+	if (r >= 0) {
+		if (!ahead && r)
+			f->urgent = false;
+		f->passed += (uint32_t)r;
 		return (uint32_t)r;
+	}
 	if (r != -EAGAIN)
 		f->host_reset = true;
 	return 0;
@@ -168,13 +192,14 @@ void tcp_flush_backlog(struct tcp_flow *f)
 	while (f->backlog) {
 		struct iovec iov[2];
 		int n = ring_runs(f->backlog, 0, f->backlog->len, iov);
-		uint32_t want = f->backlog->len, sent = send_some(f, iov, n);
+		uint32_t asked, sent = send_some(f, iov, n, f->backlog->len, &asked);
 
 		tcp_ring_consume(f->backlog, sent);
 		took(f, sent);
-		if (sent < want)
+		if (sent < asked)
 			return;
-		tcp_ring_put(f->u, &f->backlog);
+		if (!f->backlog->len)
+			tcp_ring_put(f->u, &f->backlog);
 	}
 }
 
@@ -186,14 +211,14 @@ void tcp_flush_flow(struct tcp_flow *f)
 	f->first_piece = f->last_piece = 0;
 	while (i && !f->backlog && !f->host_reset) {
 		struct iovec iov[IOV_BATCH];
-		uint32_t total = 0, sent, left;
+		uint32_t total = 0, asked, sent, left;
 		int n = 0;
 
 		for (uint32_t k = i; k && n < IOV_BATCH; k = u->pieces[k - 1].next) {
 			iov[n++] = (struct iovec){ (void *)u->pieces[k - 1].data, u->pieces[k - 1].len };
 			total += u->pieces[k - 1].len;
 		}
-		left = sent = send_some(f, iov, n);
+		left = sent = send_some(f, iov, n, total, &asked);
 		took(f, sent);
 		while (left) {
 			struct rx_piece *piece = &u->pieces[i - 1];
@@ -205,7 +230,7 @@ void tcp_flush_flow(struct tcp_flow *f)
 			if (!piece->len)
 				i = piece->next;
 		}
-		if (sent < total)
+		if (sent < asked)
 			break;
 	}
 	for (; i && !f->host_reset; i = u->pieces[i - 1].next) {
@@ -235,7 +260,7 @@ void tcp_flush_pieces(struct unet *u)
 
 /* --- host to guest ------------------------------------------------------------------------------------------------ */
 
-void tcp_read_host(struct tcp_flow *f)
+void tcp_read_host(struct tcp_flow *f, bool urgent)
 {
 	struct unet *u = f->u;
 	struct iovec iov[2];
@@ -251,6 +276,12 @@ void tcp_read_host(struct tcp_flow *f)
 	n = ring_runs(f->tx, f->tx->len, RING_SIZE - f->tx->len, iov);
 	if (!n)
 		return;
+	/* the host stops reading before urgent data: here it begins, and it is one byte */
+	if (urgent && f->state == OPEN && f->pcb && SOCK(u, at_mark, f->fd) == 1) {
+		f->mark_seq = f->pcb->snd_lbb + f->tx->len - f->given + 1;
+		tcp_set_mark(f, true);
+		n = cut(iov, n, 1);
+	}
 	r = SOCK(u, receive, f->fd, iov, n, NULL);
 	if (r > 0) {
 		f->tx->len += (uint32_t)r;
@@ -301,6 +332,8 @@ bool tcp_push(struct tcp_flow *f)
 		uint32_t window = MIN(pcb->snd_wnd, pcb->cwnd), room = window > flight ? window - flight : 0;
 		uint32_t len = MIN(MIN(waiting, pcb->mss), MIN(pcb->snd_buf, SEGMENT_MAX));
 
+		if (f->marked)          /* an urgent pointer is for one segment, not for a run of them */
+			len = MIN(len, f->guest_mss);
 		if (len > room) {
 			if (room >= f->guest_mss)
 				len = room - room % f->guest_mss;

@@ -6,7 +6,7 @@
 #include "unet/engine.h"
 
 enum {
-	LIST_OPEN = 0, LIST_CONNECTING = 1, LIST_LINGERING = 2,
+	LIST_OPEN = 0, LIST_CONNECTING = 1, LIST_LINGERING = 2, LIST_PROBED = 3,
 	RING_SIZE = TCP_WND,
 	RINGS_MAX = 1024,
 	PIECES = 1024,
@@ -42,6 +42,8 @@ struct tcp_flow {
 	bool guest_reset, host_reset;
 	bool opened;                    /* work_on has seen it OPEN */
 	bool ack_wanted, kick;          /* tcp_output is due */
+	bool urgent, marked;            /* urgent data is on its way to the host; to the guest */
+	uint8_t probes;                 /* sent since the guest last spoke (keep-alive) */
 	struct {
 		struct tcp_flow *next, *prev;
 		bool on;
@@ -53,6 +55,10 @@ struct tcp_flow {
 	uint32_t first_piece, last_piece;       /* index + 1 */
 	uint32_t unannounced;           /* window given back since the last ACK */
 	uint64_t opened_ns, bytes_in, bytes_out;
+	uint32_t passed;                /* of the guest's stream: bytes that the host has */
+	uint32_t urgent_at;             /* of the guest's stream: the byte that is urgent */
+	uint32_t first_seq;             /* of the guest's stream */
+	uint32_t mark_seq;              /* of ours: behind the byte that is urgent */
 	uint8_t ip[IPV6_HLEN], syn[SYN_LEN];     /* of the SYN that waits, options rewritten */
 };
 
@@ -61,6 +67,8 @@ struct tcp_flow {
 void tcp_chain(struct tcp_flow *f, unsigned which);
 /* Takes the first one off; NULL if there is none. */
 struct tcp_flow *tcp_unchain(struct unet *u, unsigned which);
+/* Our stream has urgent data that the guest has not acknowledged, up to f->mark_seq. */
+void tcp_set_mark(struct tcp_flow *f, bool on);
 /* Forget it at once, with a reset to both sides. */
 void tcp_evict(struct tcp_flow *f);
 
@@ -72,8 +80,8 @@ void tcp_rings_free(struct unet *u);
 /* What the guest said goes to the host, as far as its socket takes it. */
 void tcp_flush_flow(struct tcp_flow *f);
 void tcp_flush_backlog(struct tcp_flow *f);
-/* Reads from the host's socket into the ring. */
-void tcp_read_host(struct tcp_flow *f);
+/* Reads from the host's socket into the ring; urgent: some of what it has is. */
+void tcp_read_host(struct tcp_flow *f, bool urgent);
 /* Gives lwIP as much as the guest's window takes now; true if there is something for tcp_output(). */
 bool tcp_push(struct tcp_flow *f);
 /* Whether the ring has room enough to read again. */

@@ -285,6 +285,7 @@ bool guest_packet(struct guest *g, struct guest_packet *p)
 		p->seq = be32(p->l4 + 4);
 		p->ack = be32(p->l4 + 8);
 		p->flags = p->l4[13];
+		p->urgent = be16(p->l4 + 18);
 		p->window = be16(p->l4 + 14);
 		options(p, p->l4 + 20, p->l4 + head);
 		p->data = p->l4 + head;
@@ -332,6 +333,7 @@ size_t guest_tcp_build(struct guest_tcp *t, uint8_t *buf, uint32_t seq, uint8_t 
 	h[12] = (uint8_t)(head / 4 << 4);
 	h[13] = flags;
 	put_be16(h + 14, (uint16_t)MIN(window, 65535));
+	put_be16(h + 18, flags & TCP_URG_ ? t->urgent : 0);
 	if (opts_len)
 		memcpy(h + 20, opts, opts_len);
 	if (len)
@@ -388,6 +390,10 @@ static void take(struct guest_tcp *t, const struct guest_packet *p)
 		return;
 	}
 	t->segments++;
+	if (p->flags & TCP_URG_) {
+		t->urgent_seen++;
+		t->urgent_at = t->got_len + (p->seq + p->urgent - 1 - t->rcv_nxt);
+	}
 	if (p->flags & TCP_ACK_) {
 		if ((int32_t)(p->ack - t->snd_una) > 0)
 			t->snd_una = p->ack;

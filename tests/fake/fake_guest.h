@@ -14,7 +14,7 @@
 
 enum {
 	GUEST_FRAMES = 4096,
-	TCP_FIN_ = 1, TCP_SYN_ = 2, TCP_RST_ = 4, TCP_PSH_ = 8, TCP_ACK_ = 16,
+	TCP_FIN_ = 1, TCP_SYN_ = 2, TCP_RST_ = 4, TCP_PSH_ = 8, TCP_ACK_ = 16, TCP_URG_ = 32,
 };
 
 struct guest_frame {
@@ -63,6 +63,7 @@ struct guest_packet {
 	uint16_t sport, dport, fragment;
 	uint32_t seq, ack, window;
 	uint8_t flags, icmp_type, icmp_code;
+	uint16_t urgent;
 	uint16_t mss;                   /* option, 0: none */
 	int scale;                      /* option, -1: none */
 	size_t data_len;
@@ -86,6 +87,9 @@ struct guest_tcp {
 	uint8_t *got;
 	size_t got_len, got_room;
 	unsigned segments, acks;        /* seen */
+	uint16_t urgent;                /* pointer to send with TCP_URG_ */
+	unsigned urgent_seen;           /* segments with one; the last says that the urgent byte is got[urgent_at] */
+	size_t urgent_at;
 	uint32_t largest;               /* payload of a segment */
 };
 

@@ -213,6 +213,8 @@ static int set_(void *owner, int fd, enum sock_option option, int value)
 		s->reset_on_close = true;
 	else if (option == SOCK_TTL)
 		s->ttl = value;
+	else if (option == SOCK_KEEPALIVE)
+		s->keepalive = value;
 	return 0;
 }
 
@@ -316,9 +318,34 @@ static ssize_t receive_(void *owner, int fd, const struct iovec *iov, int n, str
 		s->in_count--;
 		return (ssize_t)d->len;
 	}
-	got = s->input_len ? scatter(iov, n, s->input + s->input_at, s->input_len - s->input_at) : 0;
+	got = s->input_len - s->input_at;
+	if (s->mark > s->input_at + 1)          /* as Linux: up to urgent data, then it */
+		got = MIN(got, s->mark - 1 - s->input_at);
+	got = got ? scatter(iov, n, s->input + s->input_at, got) : 0;
 	s->input_at += got;
+	if (s->input_at >= s->mark)
+		s->mark = 0;
 	return got ? (ssize_t)got : s->eof ? 0 : -EAGAIN;
+}
+
+static ssize_t send_urgent_(void *owner, int fd, uint8_t byte)
+{
+	struct fake_socket *s = get(owner, fd);
+	struct iovec iov = { &byte, 1 };
+	ssize_t r = send_(owner, fd, &iov, 1, NULL);
+
+	if (r == 1) {
+		s->urgent_sent++;
+		s->urgent_at = s->sent_len - 1;
+	}
+	return r;
+}
+
+static int at_mark_(void *owner, int fd)
+{
+	struct fake_socket *s = get(owner, fd);
+
+	return s->mark == s->input_at + 1;
 }
 
 static int errors_(void *owner, int fd, struct sock_error *e)
@@ -385,6 +412,7 @@ static ssize_t file_(void *owner, const char *path, char *buf, size_t size, uint
 const struct unet_sockets fake_sockets_ops = {
 	.open = open_, .close = close_, .bind = bind_, .connect = connect_, .listen = listen_, .accept = accept_,
 	.name = name_, .error = error_, .set = set_, .send = send_, .receive = receive_, .errors = errors_,
+	.send_urgent = send_urgent_, .at_mark = at_mark_,
 	.shutdown = shutdown_, .watch = watch_, .rewatch = rewatch_, .unwatch = unwatch_, .file = file_,
 	.remove = remove_,
 };
@@ -434,6 +462,8 @@ static unsigned ready(const struct fake_socket *s)
 	if ((s->watch->events & LOOP_READ) && (s->listening ? s->client_count > 0 : s->type == SOCK_DGRAM ? s->in_count > 0 :
 					       unread || s->pending_error))
 		events |= LOOP_READ;
+	if ((s->watch->events & LOOP_PRI) && s->mark)
+		events |= LOOP_PRI;
 	if ((s->watch->events & LOOP_WRITE) && !s->connecting && (s->send_space || s->pending_error))
 		events |= LOOP_WRITE;
 	return events;
@@ -479,12 +509,21 @@ void fake_peer_sends(struct fake_sockets *f, int fd, const void *data, size_t le
 		return;
 	if (s->input_at < s->input_len)
 		memmove(s->input, s->input + s->input_at, s->input_len - s->input_at);
+	s->mark -= MIN(s->mark, s->input_at);
 	s->input_len -= s->input_at;
 	s->input_at = 0;
 	s->input = realloc(s->input, s->input_len + len);
 	assert(s->input);
 	memcpy(s->input + s->input_len, data, len);
 	s->input_len += len;
+}
+
+void fake_peer_sends_urgent(struct fake_sockets *f, int fd, const void *data, size_t len)
+{
+	struct fake_socket *s = get(f, fd);
+
+	fake_peer_sends(f, fd, data, len);
+	s->mark = s->input_len;
 }
 
 void fake_peer_closes(struct fake_sockets *f, int fd)

@@ -32,12 +32,16 @@ struct fake_socket {
 	size_t sent_len, sent_room;
 	size_t send_space;              /* bytes that the socket still takes; SIZE_MAX: all */
 	unsigned send_calls, shutdowns;
+	unsigned urgent_sent;           /* bytes sent as urgent data; the last one was at */
+	size_t urgent_at;
+	bool keepalive;
 	struct fake_datagram out[FAKE_DATAGRAMS];
 	unsigned out_count;             /* all ever; the last FAKE_DATAGRAMS are kept */
 	int send_error;                 /* the next datagram's */
 	/* what unet can read */
 	uint8_t *input;
 	size_t input_len, input_at;
+	size_t mark;                    /* in input: the urgent byte + 1; 0: none */
 	struct fake_datagram in[FAKE_DATAGRAMS];
 	unsigned in_first, in_count;
 	struct sock_error errors[8];
@@ -77,6 +81,8 @@ void fake_sockets_resolv(struct fake_sockets *f, const char *text);
 /* The far peer of socket fd. */
 void fake_connect_done(struct fake_sockets *f, int fd, int error);      /* 0, or errno */
 void fake_peer_sends(struct fake_sockets *f, int fd, const void *data, size_t len);
+/* The same, and the last byte is urgent. */
+void fake_peer_sends_urgent(struct fake_sockets *f, int fd, const void *data, size_t len);
 void fake_peer_closes(struct fake_sockets *f, int fd);
 void fake_peer_resets(struct fake_sockets *f, int fd);
 void fake_peer_datagram(struct fake_sockets *f, int fd, const char *from, uint16_t port, const void *data, size_t len);

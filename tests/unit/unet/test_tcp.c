@@ -501,6 +501,120 @@ static void a_lost_segment_is_sent_again(void **state)
 	assert_memory_equal(b->t.got, "abc", 3);
 }
 
+/* --- urgent data, long silence ---------------------------------------------------------------------------------- */
+
+static void urgent_data_of_the_guest_is_urgent_on_the_host(void **state)
+{
+	struct bench *b = *state;
+	uint8_t *data = pattern(5000);
+
+	open_connection(b);
+	guest_tcp_send(&b->t, TCP_ACK_, data, 100);
+	b->t.urgent = 50;
+	guest_tcp_send(&b->t, TCP_ACK_ | TCP_URG_, data + 100, 80);
+	assert_int_equal(host(b)->urgent_sent, 1);
+	assert_int_equal(host(b)->urgent_at, 149);
+	/* said ahead of the data, repeated, and then no more */
+	b->t.urgent = 1500;
+	guest_tcp_send(&b->t, TCP_ACK_ | TCP_URG_, data + 180, 1000);
+	assert_int_equal(host(b)->urgent_sent, 1);
+	b->t.urgent = 500;
+	guest_tcp_send(&b->t, TCP_ACK_ | TCP_URG_, data + 1180, 1000);
+	assert_int_equal(host(b)->urgent_sent, 2);
+	assert_int_equal(host(b)->urgent_at, 1679);
+	guest_tcp_send_at(&b->t, b->t.snd_nxt - 1000, TCP_ACK_ | TCP_URG_, data + 1180, 1000);
+	/* and when the host was slow to take what comes before */
+	host(b)->send_space = 0;
+	b->t.urgent = 1;
+	guest_tcp_send(&b->t, TCP_ACK_, data + 2180, 1000);
+	guest_tcp_send(&b->t, TCP_ACK_ | TCP_URG_, data + 3180, 1000);
+	host(b)->send_space = 1000;
+	fake_net_run(&b->net, MS(1));
+	assert_int_equal(host(b)->urgent_sent, 2);
+	host(b)->send_space = SIZE_MAX;
+	fake_net_run(&b->net, MS(1));
+	assert_int_equal(host(b)->urgent_sent, 3);
+	assert_int_equal(host(b)->urgent_at, 3180);
+	assert_int_equal(host(b)->sent_len, 4180);
+	assert_memory_equal(host(b)->sent, data, 4180);
+	free(data);
+}
+
+static void urgent_pointers_that_lie_are_ignored(void **state)
+{
+	struct bench *b = *state;
+	uint8_t data[100] = { 1 };
+
+	open_connection(b);
+	b->t.urgent = 0xffff;
+	for (int i = 0; i < 20; i++)
+		guest_tcp_send_at(&b->t, b->t.snd_nxt + (uint32_t)i * 0x10000000u, TCP_ACK_ | TCP_URG_, NULL, 0);
+	b->t.urgent = 1;
+	guest_tcp_send_at(&b->t, b->t.snd_nxt - 5000, TCP_ACK_ | TCP_URG_, data, 100);
+	guest_tcp_send(&b->t, TCP_ACK_, data, 100);
+	assert_int_equal(host(b)->sent_len, 100);
+	assert_int_equal(host(b)->urgent_sent, 0);
+}
+
+static void urgent_data_of_the_host_is_urgent_in_the_guest(void **state)
+{
+	struct bench *b = *state;
+	uint8_t *data = pattern(70000);
+
+	b->t.window = 1 << 20;
+	open_connection(b);
+	fake_peer_sends(&b->net.sockets, b->fd, data, 30000);
+	fake_peer_sends_urgent(&b->net.sockets, b->fd, data + 30000, 501);
+	fake_peer_sends(&b->net.sockets, b->fd, data + 30501, 39499);
+	for (int i = 0; i < 50 && b->t.got_len < 70000; i++) {
+		fake_net_run(&b->net, MS(1));
+		guest_tcp_run(&b->t);
+	}
+	assert_int_equal(b->t.got_len, 70000);
+	assert_memory_equal(b->t.got, data, 70000);
+	assert_true(b->t.urgent_seen > 0);
+	assert_int_equal(b->t.urgent_at, 30500);
+	/* the mark is passed: no more of it */
+	b->t.urgent_seen = 0;
+	fake_peer_sends(&b->net.sockets, b->fd, data, 3000);
+	fake_net_run(&b->net, MS(1));
+	guest_tcp_run(&b->t);
+	assert_int_equal(b->t.urgent_seen, 0);
+	free(data);
+}
+
+static void an_idle_connection_lives_as_long_as_the_guest_answers(void **state)
+{
+	struct bench *b = *state;
+	unsigned probes = 0;
+
+	open_connection(b);
+	assert_true(host(b)->keepalive);
+	for (int i = 0; i < 4 * 60 * 9; i++) {          /* nine hours */
+		fake_clock_advance(&b->net.clock, S(15));
+		if (!guest_tcp_run(&b->t))
+			continue;
+		probes++;
+		guest_tcp_send(&b->t, TCP_ACK_, NULL, 0);
+	}
+	assert_int_equal(probes, 4);
+	assert_false(b->t.reset);
+	assert_int_equal(b->net.sockets.open_count, 1);
+	guest_tcp_send(&b->t, TCP_ACK_, "still here", 10);
+	assert_int_equal(host(b)->sent_len, 10);
+	guest_tcp_run(&b->t);
+	/* one that does not answer is forgotten, and the host told */
+	probes = 0;
+	for (int i = 0; i < 4 * 60 * 3; i++) {
+		fake_clock_advance(&b->net.clock, S(15));
+		probes += guest_tcp_run(&b->t);
+	}
+	assert_int_equal(probes, 9 + 1);        /* and a reset, should it come back */
+	assert_true(b->t.reset);
+	assert_int_equal(b->net.sockets.open_count, 0);
+	assert_true(b->net.sockets.last_closed_reset);
+}
+
 /* --- closing ---------------------------------------------------------------------------------------------------- */
 
 static void guest_close_then_host_close(void **state)
@@ -761,6 +875,7 @@ static void a_full_table_evicts_the_connection_that_was_idle_longest(void **stat
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST_TSO(f) cmocka_unit_test_setup_teardown(f, setup_tso, teardown)
 
 int main(void)
 {
@@ -774,8 +889,8 @@ int main(void)
 		TEST(handshake_left_undone_closes_the_host_side),
 		TEST(bytes_go_both_ways),
 		TEST(a_download_arrives_whole_in_segments_of_the_guests_mss),
-		cmocka_unit_test_setup_teardown(a_card_with_tso_gets_long_segments, setup_tso, teardown),
-		cmocka_unit_test_setup_teardown(a_small_window_is_never_overrun_and_never_stalls, setup_tso, teardown),
+		TEST_TSO(a_card_with_tso_gets_long_segments),
+		TEST_TSO(a_small_window_is_never_overrun_and_never_stalls),
 		TEST(an_upload_arrives_whole),
 		TEST(a_gso_frame_is_taken_in_one_piece),
 		TEST(a_batch_of_segments_is_one_write_and_one_ack),
@@ -785,6 +900,10 @@ int main(void)
 		TEST(stalled_downloads_do_not_starve_the_next_one),
 		TEST(a_guest_that_answers_late_gets_nothing_twice),
 		TEST(a_lost_segment_is_sent_again),
+		TEST(urgent_data_of_the_guest_is_urgent_on_the_host),
+		TEST(urgent_pointers_that_lie_are_ignored),
+		TEST_TSO(urgent_data_of_the_host_is_urgent_in_the_guest),
+		TEST(an_idle_connection_lives_as_long_as_the_guest_answers),
 		TEST(guest_close_then_host_close),
 		TEST(host_close_then_guest_close),
 		TEST(both_close_at_once),
