@@ -240,6 +240,25 @@ static void a_card_with_tso_gets_long_segments(void **state)
 	assert_int_equal(b->t.largest % 1460, 0);
 }
 
+/* An MSS beyond half of what a segment may be leaves no multiple of it. */
+static void a_jumbo_mss_is_used_as_it_is(void **state)
+{
+	struct bench *b = *state;
+	struct unet_config c;
+
+	guest_tcp_free(&b->t);
+	fake_net_free(&b->net);
+	fake_net_config(&b->net, &c);
+	c.mtu = 65520;
+	assert_true(fake_net_start(&b->net, &c, PORT_CSUM | PORT_TSO4));
+	guest_tcp_init(&b->t, &b->net.guest, NET_OUTSIDE, 40000, 80);
+	b->t.mss = 65480;
+	b->t.window = 1 << 20;
+	open_connection(b);
+	download(b, 3000000);
+	assert_int_equal(b->t.largest, 65480);
+}
+
 static void a_small_window_is_never_overrun_and_never_stalls(void **state)
 {
 	static const uint32_t windows[] = { 100, 536, 1459, 1461, 5000, 65535 };
@@ -890,6 +909,7 @@ int main(void)
 		TEST(bytes_go_both_ways),
 		TEST(a_download_arrives_whole_in_segments_of_the_guests_mss),
 		TEST_TSO(a_card_with_tso_gets_long_segments),
+		TEST_TSO(a_jumbo_mss_is_used_as_it_is),
 		TEST_TSO(a_small_window_is_never_overrun_and_never_stalls),
 		TEST(an_upload_arrives_whole),
 		TEST(a_gso_frame_is_taken_in_one_piece),
