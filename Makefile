@@ -10,7 +10,7 @@ Q       := $(if $(filter 1,$(V)),,@)
 say      = @$(if $(filter 1,$(V)),true,echo '  $(1)')
 
 # The parts, lowest first, and the parts each may include: the architecture (docs/ARCHITECTURE.md), checked by `make layers`.
-PARTS          := base net cpu dhcp tftp smbshare unet hw emu
+PARTS          := base net cpu dhcp tftp smbshare unet hw emu netns
 needs_base     :=
 needs_net      := base
 needs_cpu      := base
@@ -20,6 +20,7 @@ needs_smbshare := base
 needs_unet     := dhcp tftp smbshare net base
 needs_hw       := cpu net base
 needs_emu      := hw unet smbshare tftp dhcp cpu net base
+needs_netns    := unet smbshare tftp dhcp net base
 PURE           := cpu hw dhcp
 
 # What the build, a run and the tests take from Debian, with the reason in README.md.
@@ -36,16 +37,16 @@ CFLAGS  += -std=gnu11 -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing
            -fstack-protector-strong $(CFLAGS_$(MODE)) $(if $(CI),-Werror)
 LDFLAGS += -pthread $(filter -fsanitize% --coverage,$(CFLAGS_$(MODE)))
 
-all: $(O)/tenbox
+all: $(O)/tenbox $(O)/tenbox-net
 
 # --- objects: one archive per part, sources found by folder -----------------------------------------------------------
 define part
 $(1)_src := $$(sort $$(wildcard $(1)/*.c $(1)/*/*.c))
-$(O)/lib$(1).a: $$(patsubst %.c,$(O)/%.o,$$(filter-out emu/main.c,$$($(1)_src)))
+$(O)/lib$(1).a: $$(patsubst %.c,$(O)/%.o,$$(filter-out emu/main.c netns/main.c,$$($(1)_src)))
 endef
 $(foreach p,$(PARTS),$(eval $(call part,$(p))))
 # libs(part): its archive and those it needs
-libs = $(foreach p,$(1) $(needs_$(1)),$(O)/lib$(p).a) $(if $(filter unet emu,$(1)),$(O)/liblwip.a)
+libs = $(foreach p,$(1) $(needs_$(1)),$(O)/lib$(p).a) $(if $(filter unet emu netns,$(1)),$(O)/liblwip.a)
 
 $(O)/lib%.a:
 	@mkdir -p $(@D); rm -f $@
@@ -62,6 +63,8 @@ $(O)/%.o: %.c $(O)/flags
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(cflags_$(firstword $(subst /, ,$<))) -MMD -MP -c -o $@ $<
 
 $(O)/tenbox: $(O)/emu/main.o $(call libs,emu)
+$(O)/tenbox-net: $(O)/netns/main.o $(call libs,netns)
+$(O)/tenbox $(O)/tenbox-net:
 	$(call say,LD      $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
@@ -91,7 +94,9 @@ test: deps      ## everything that can fail: unit tests (plain and sanitized), c
 
 install: all    ## DESTDIR= PREFIX=/usr/local
 	install -D -m 755 $(O)/tenbox $(DESTDIR)$(PREFIX)/bin/tenbox
+	install -D -m 755 $(O)/tenbox-net $(DESTDIR)$(PREFIX)/bin/tenbox-net
 	install -D -m 644 docs/tenbox.1 $(DESTDIR)$(PREFIX)/share/man/man1/tenbox.1
+	install -D -m 644 docs/tenbox-net.1 $(DESTDIR)$(PREFIX)/share/man/man1/tenbox-net.1
 
 help:           ## this list
 	@echo "make [MODE=release|debug|asan|cov] [V=1] [LWIP=dir] TARGET; without a target: build/MODE/tenbox"
@@ -101,7 +106,7 @@ clean:          ## remove what was built (downloads stay; build/ holds everythin
 	rm -rf build/release build/debug build/asan build/cov build/fuzz
 
 # Everything that can be compiled, nothing run.
-landcheck: $(PARTS:%=$(O)/lib%.a) $(unit_bin) $(if $(wildcard emu/main.c),$(O)/tenbox)
+landcheck: $(PARTS:%=$(O)/lib%.a) $(unit_bin) $(O)/tenbox $(O)/tenbox-net
 
 FORCE:
 .PHONY: all deps deps-run run test install help clean landcheck FORCE
