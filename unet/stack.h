@@ -46,6 +46,7 @@ enum {
 	CHAIN_WORK,                     /* callbacks of lwIP noted something down: tcp_work() */
 	CHAIN_BLOCKED,                  /* a segment was refused by the full queue */
 	CHAIN_STARVED,                  /* want a ring, and none is left */
+	CHAIN_ACKS,                     /* owe the guest an acknowledgement, which may wait for ack_timer */
 	CHAINS
 };
 
@@ -166,6 +167,7 @@ struct unet {
 	struct tcp_chain {
 		struct tcp_flow *first, *last;
 	} chains[CHAINS];
+	struct timer ack_timer;
 	uint32_t marks;                 /* flows with urgent data for the guest */
 	struct ring *free_rings;
 	uint32_t rings, ring_limit, free_ring_count;

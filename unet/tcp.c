@@ -24,11 +24,15 @@ enum {
 	MSS_MIN = 88, MSS_DEFAULT = 536,
 	FLAG_FIN = 1, FLAG_SYN = 2, FLAG_RST = 4, FLAG_ACK = 16, FLAG_URG = 32,
 	URGENT_POINTER = 18,
+	STREAM_MIN = 1 << 16,           /* bytes in one direction that make a stream, and how soon one must follow another */
+	ACK_BYTES = 16384,              /* that wait at most */
 	PROBES_MAX = 9,                 /* keep-alive: the intervals and the number are RFC 9293's and everybody's */
 	OPT_END = 0, OPT_NOP = 1, OPT_MSS = 2, OPT_WS = 3,
 	WS_MAX = 14,
 };
 
+#define STREAM_GAP MS(20)
+#define ACK_DELAY US(500)
 #define KEEP_IDLE S(7200)
 #define KEEP_INTERVAL S(75)
 
@@ -128,6 +132,8 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 		f->last_piece = u->piece_count;
 	}
 	f->bytes_in += p->tot_len;
+	f->unacked += p->tot_len;
+	f->stream += p->tot_len;
 	pbuf_free(p);
 	tcp_clear_flags(pcb, TF_ACK_NOW | TF_ACK_DELAY);        /* one ACK for the whole batch, from work_on() */
 	f->ack_wanted = true;
@@ -537,12 +543,46 @@ static void announce(struct tcp_flow *f)
 		pcb->rcv_ann_wnd = pcb->rcv_wnd;
 	tcp_set_flags(pcb, TF_ACK_NOW);
 	f->ack_wanted = false;
-	f->unannounced = 0;
+	f->unannounced = f->unacked = 0;
+	unchain(f, CHAIN_ACKS);
+}
+
+/*
+ * A guest that streams in small writes gets an ACK for four segments' worth at a time, or after half a millisecond: each
+ * costs it an interrupt, and one that comes at once keeps Nagle's algorithm from filling its segments.  In a dialogue
+ * nothing waits.
+ */
+static bool ack_can_wait(struct tcp_flow *f, uint64_t now)
+{
+	struct unet *u = f->u;
+
+	if (now - f->heard_ns > STREAM_GAP)
+		f->stream = f->unacked;
+	f->heard_ns = now;
+	if (f->stream < STREAM_MIN || f->unacked >= MIN(4u * f->guest_mss, ACK_BYTES) || f->guest_fin || f->backlog)
+		return false;
+	tcp_chain(f, CHAIN_ACKS);
+	if (!timer_armed(&u->ack_timer))
+		timer_set(&u->ack_timer, now + ACK_DELAY);
+	return true;
+}
+
+static void acks_due(void *owner)
+{
+	struct unet *u = owner;
+
+	unet_enter(u);
+	for (struct tcp_flow *f; (f = tcp_unchain(u, CHAIN_ACKS));) {
+		f->kick = true;
+		tcp_chain(f, CHAIN_WORK);
+	}
+	unet_leave(u);
 }
 
 static void work_on(struct tcp_flow *f)
 {
 	struct unet *u = f->u;
+	uint64_t now = unet_now(u);
 	bool output;
 
 	if (f->first_piece)
@@ -561,17 +601,17 @@ static void work_on(struct tcp_flow *f)
 		f->opened = true;
 		f->pcb->cwnd = f->pcb->ssthresh = TCP_SND_BUF;  /* the virtual wire loses nothing */
 	}
-	flow_touch(&u->tcp, &f->flow, LIST_OPEN, unet_now(u));
+	flow_touch(&u->tcp, &f->flow, LIST_OPEN, now);
 	if (f->guest_fin && !f->shut && !f->backlog) {
 		SOCK(u, shutdown, f->fd);
 		f->shut = true;
 	}
 	output = tcp_push(f) || f->kick;
-	f->kick = false;
-	if (f->ack_wanted || f->unannounced >= TCP_WND_MAX(f->pcb) / 4) {
+	if ((f->ack_wanted && (output || !ack_can_wait(f, now))) || f->unannounced >= TCP_WND_MAX(f->pcb) / 4) {
 		announce(f);
 		output = true;
 	}
+	f->kick = false;
 	if (output)
 		tcp_output(f->pcb);
 	engine_timed(&f->timed, f->pcb);
@@ -788,6 +828,7 @@ bool tcp_flows_init(struct unet *u)
 		return false;
 	u->pieces = calloc(PIECES, sizeof(*u->pieces));
 	u->ring_limit = RINGS_MAX;
+	timer_init(&u->ack_timer, u->cfg.clock, acks_due, u);
 	u->tcp.lists[LIST_CONNECTING].idle_ns = S(130);
 	u->tcp.lists[LIST_LINGERING].idle_ns = S(60);
 	u->tcp.lists[LIST_OPEN].idle_ns = KEEP_IDLE;
@@ -804,6 +845,8 @@ void tcp_flows_free(struct unet *u)
 		drop((struct tcp_flow *)f);
 	}
 	flow_table_free(&u->tcp);
+	if (u->ack_timer.clock)
+		timer_cancel(&u->ack_timer);
 	free(u->pieces);
 	netif_free_queue(u);
 	tcp_rings_free(u);

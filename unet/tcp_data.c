@@ -286,6 +286,7 @@ void tcp_read_host(struct tcp_flow *f, bool urgent)
 	if (r > 0) {
 		f->tx->len += (uint32_t)r;
 		f->bytes_out += (uint64_t)r;
+		f->stream = 0;
 	} else if (r == 0) {
 		f->host_eof = true;
 	} else if (r != -EAGAIN) {
@@ -348,6 +349,7 @@ bool tcp_push(struct tcp_flow *f)
 	}
 	/* after the guest's FIN, ours puts lwIP into LAST_ACK, where it waits for little: so all data goes first */
 	if (f->host_eof && !f->fin_sent && (f->tx ? f->given == f->tx->len && !f->guest_fin : true)) {
+		pcb->tmr = tcp_ticks;   /* LAST_ACK's time starts now, not when the guest last spoke */
 		f->fin_sent = tcp_shutdown(pcb, 0, 1) == ERR_OK;
 		wrote = true;
 	}

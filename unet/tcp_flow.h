@@ -54,6 +54,9 @@ struct tcp_flow {
 	uint32_t given;                 /* of tx: bytes that lwIP has */
 	uint32_t first_piece, last_piece;       /* index + 1 */
 	uint32_t unannounced;           /* window given back since the last ACK */
+	uint32_t unacked;               /* bytes from the guest since the last ACK */
+	uint32_t stream;                /* bytes from the guest since the host, or the guest for a while, said anything */
+	uint64_t heard_ns;              /* when the guest last sent data */
 	uint64_t opened_ns, bytes_in, bytes_out;
 	uint32_t passed;                /* of the guest's stream: bytes that the host has */
 	uint32_t urgent_at;             /* of the guest's stream: the byte that is urgent */

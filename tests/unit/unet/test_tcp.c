@@ -347,6 +347,47 @@ static void a_batch_of_segments_is_one_write_and_one_ack(void **state)
 	free(data);
 }
 
+static void a_stream_of_small_writes_gets_few_acks_and_a_dialogue_all(void **state)
+{
+	struct bench *b = *state;
+	uint8_t *data = pattern(1000);
+
+	open_connection(b);
+	for (int i = 0; i < 200; i++)
+		guest_tcp_send(&b->t, TCP_ACK_ | TCP_PSH_, data, 1000);
+	guest_tcp_run(&b->t);
+	b->t.acks = 0;
+	for (int i = 0; i < 60; i++)
+		guest_tcp_send(&b->t, TCP_ACK_ | TCP_PSH_, data, 1000);
+	guest_tcp_run(&b->t);
+	assert_in_range(b->t.acks, 9, 11);      /* one for 6 KB: four segments of 1460 */
+	/* the last one comes soon, even if the guest says no more */
+	guest_tcp_send(&b->t, TCP_ACK_ | TCP_PSH_, data, 1000);
+	fake_clock_advance(&b->net.clock, US(500));
+	fake_net_run(&b->net, 0);
+	guest_tcp_run(&b->t);
+	assert_int_equal(b->t.snd_una, b->t.snd_nxt);
+	/* questions and answers */
+	for (int i = 0; i < 200; i++) {
+		fake_peer_sends(&b->net.sockets, b->fd, "?", 1);
+		fake_net_run(&b->net, 0);
+		guest_tcp_run(&b->t);
+		guest_tcp_send(&b->t, TCP_ACK_ | TCP_PSH_, data, 700);
+		guest_tcp_send(&b->t, TCP_ACK_ | TCP_PSH_, data, 300);
+		guest_tcp_run(&b->t);
+		assert_int_equal(b->t.snd_una, b->t.snd_nxt);
+	}
+	/* a write now and then is no stream */
+	for (int i = 0; i < 200; i++) {
+		fake_net_run(&b->net, MS(30));
+		guest_tcp_send(&b->t, TCP_ACK_ | TCP_PSH_, data, 1000);
+		guest_tcp_run(&b->t);
+		assert_int_equal(b->t.snd_una, b->t.snd_nxt);
+	}
+	assert_int_equal(host(b)->sent_len, 661000);
+	free(data);
+}
+
 static void a_host_that_does_not_read_closes_the_window_and_nothing_is_lost(void **state)
 {
 	struct bench *b = *state;
@@ -914,6 +955,7 @@ int main(void)
 		TEST(an_upload_arrives_whole),
 		TEST(a_gso_frame_is_taken_in_one_piece),
 		TEST(a_batch_of_segments_is_one_write_and_one_ack),
+		TEST(a_stream_of_small_writes_gets_few_acks_and_a_dialogue_all),
 		TEST(a_host_that_does_not_read_closes_the_window_and_nothing_is_lost),
 		TEST(a_full_card_makes_the_data_wait),
 		TEST(many_downloads_at_once_do_not_stall_on_the_queue),
