@@ -125,6 +125,28 @@ static bool add_hostfwd(struct unet_config *c, const struct option *o, const cha
 	return true;
 }
 
+static bool add_filter(struct unet_config *c, const struct option *o, const char *value, struct err *err)
+{
+	struct unet_filter *f = &c->filter[c->filters];
+	const char *wrong;
+
+	if (c->filters == UNET_FILTERS)
+		return err_set(err, "more than %d allow and deny rules", UNET_FILTERS);
+	f->allow = !strcmp(o->name, "allow");
+	wrong = filter_parse(value, f);
+	if (wrong)
+		return err_set(err, "Parameter '%s' does not accept '%s': %s", o->name, value, wrong);
+	c->filters++;
+	return true;
+}
+
+static bool set_outbound_addr(struct unet_config *c, const struct option *o, const char *value, struct err *err)
+{
+	if (inet_pton(AF_INET, value, &c->outbound4) != 1 && inet_pton(AF_INET6, value, &c->outbound6) != 1)
+		return err_set(err, "Parameter '%s' expects an address, not '%s'", o->name, value);
+	return true;
+}
+
 /* --- the table ---------------------------------------------------------------------------------------------------- */
 
 #define FIELD(f) offsetof(struct unet_config, f)
@@ -148,6 +170,10 @@ static const struct option options[] = {
 	{ "tftp-server-name", set_text, FIELD(tftp_server_name), 0, TEXT_MAX, "NAME", "DHCP option 66" },
 	{ "bootfile", set_text, FIELD(bootfile), 0, BOOTFILE_MAX, "NAME", "what a guest boots, by DHCP" },
 	{ "hostfwd", add_hostfwd, 0, 0, 0, "[tcp|udp]:[HADDR]:HPORT-[GADDR]:GPORT", "a port of the host leads to the guest" },
+	{ "allow", add_filter, 0, 0, 0, "NET[:PORTS]", "the guest may reach it; the first rule that fits decides" },
+	{ "deny", add_filter, 0, 0, 0, "NET[:PORTS]", "it may not" },
+	{ "outbound-addr", set_outbound_addr, 0, 0, 0, "ADDR", "source address of what leaves; one of each family" },
+	{ "outbound-if", set_text, FIELD(outbound_if), 1, IFNAMSIZ - 1, "NAME", "interface by which it leaves" },
 	{ "max-flows", set_number, FIELD(limits.tcp_flows), 16, 65536, "N", "TCP connections" },
 	{ "max-pending", set_number, FIELD(limits.tcp_pending), 1, 65536, "N", "of these, waiting for the far end" },
 	{ "max-udp", set_number, FIELD(limits.udp_flows), 16, 65536, "N", "UDP ports of guests" },

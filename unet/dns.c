@@ -192,7 +192,7 @@ static void ask(struct query *q)
 		uint8_t guest_id[2];
 		ssize_t r;
 
-		q->fd = SOCK(u, open, d->resolvers[i].ss_family, SOCK_DGRAM, 0);
+		q->fd = outside_open(u, &d->resolvers[i], SOCK_DGRAM, 0);
 		if (q->fd < 0) {
 			q->fd = -1;
 			continue;

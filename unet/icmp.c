@@ -233,21 +233,22 @@ static void readable(void *owner, unsigned events)
 	unet_leave(u);
 }
 
-static int open_socket(struct unet *u, const struct addr *guest)
+static int open_socket(struct unet *u, const struct addr *to)
 {
-	return addr_is4(guest) ? SOCK(u, open, AF_INET, SOCK_DGRAM, IPPROTO_ICMP) :
-				 SOCK(u, open, AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6);
+	struct sockaddr_storage a;
+
+	addr_to_sock(to, 0, &a);
+	return outside_open(u, &a, SOCK_DGRAM, addr_is4(to) ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 }
 
-/* NULL, with the errno if the host allows no socket. */
-static struct echo_flow *open_flow(struct unet *u, const struct flow_key *key, int *error)
+static struct echo_flow *open_flow(struct unet *u, const struct flow_key *key, const struct addr *to, int *error)
 {
 	struct echo_flow *f;
-	int fd = open_socket(u, &key->guest);
+	int fd = open_socket(u, to);
 
 	if (fd < 0 && (fd == -EMFILE || fd == -ENFILE) && u->icmp.lists[LIST_ECHO].oldest) {
 		close_flow((struct echo_flow *)u->icmp.lists[LIST_ECHO].oldest);
-		fd = open_socket(u, &key->guest);
+		fd = open_socket(u, to);
 	}
 	if (fd < 0) {
 		if (fd == -EACCES || fd == -EPERM) {
@@ -287,12 +288,17 @@ static void ask_outside(struct unet *u, const struct packet *p)
 
 	if (n < 0)
 		return;
+	error = outside_check(u, &p->dst, 0);
+	if (error) {
+		icmp_error(u, p, icmp_of_errno(error));
+		return;
+	}
 	slice_copy(p->body, 0, h, ICMP_HLEN);
 	key.guest_port = be16(h + 4);
 	f = (struct echo_flow *)flow_find(&u->icmp, &key);
 	if (!f)
-		f = open_flow(u, &key, &error);
-	if (error == EAFNOSUPPORT)      /* a host without IPv6 */
+		f = open_flow(u, &key, &p->dst, &error);
+	if (error != EACCES && error != EPERM && icmp_of_errno(error))  /* a host without IPv6, an address that is gone */
 		icmp_error(u, p, icmp_of_errno(error));
 	if (!f)
 		return;

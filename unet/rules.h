@@ -19,6 +19,9 @@ bool rule_address(const char *word, struct addr *a);
 /* "PORT" or "PORT-PORT". */
 bool rule_ports(const char *text, long min, uint16_t *first, uint16_t *last);
 
+/* A destination, "NET[:PORTS]": `allow` stays as it is.  Returns NULL, or what is wrong. */
+const char *filter_parse(const char *text, struct unet_filter *f);
+
 /* A forward.  Several ports in a row are one rule. */
 struct hostfwd_rule {
 	bool udp;

@@ -124,6 +124,8 @@ static int host_set(void *owner, int fd, enum sock_option option, int value)
 		return set_int(fd, SOL_SOCKET, SO_OOBINLINE, value);
 	case SOCK_V6ONLY:
 		return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, value);
+	case SOCK_PORT_LATER:
+		return set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, value);
 	case SOCK_TTL:
 	case SOCK_ERROR_QUEUE:
 		break;
@@ -265,6 +267,12 @@ static ssize_t host_file(void *owner, const char *path, char *buf, size_t size, 
 	return got;
 }
 
+static int host_device(void *owner, int fd, const char *name)
+{
+	(void)owner;
+	return result(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name)));
+}
+
 static int host_remove(void *owner, const char *path)
 {
 	struct stat st;
@@ -283,7 +291,7 @@ const struct unet_sockets *unet_host_sockets(void)
 		.set = host_set, .send = host_send, .receive = host_receive, .send_urgent = host_send_urgent,
 		.at_mark = host_at_mark, .errors = host_errors,
 		.shutdown = host_shutdown, .watch = host_watch, .rewatch = host_rewatch, .unwatch = host_unwatch,
-		.file = host_file, .remove = host_remove,
+		.file = host_file, .device = host_device, .remove = host_remove,
 	};
 
 	return &host;

@@ -23,6 +23,7 @@ enum sock_option {
 	SOCK_KEEPALIVE,
 	SOCK_OOB_INLINE,                /* urgent data stays in the stream, where at_mark() finds it */
 	SOCK_V6ONLY,
+	SOCK_PORT_LATER,                /* bind() to port 0 takes none yet: connect() does (IP_BIND_ADDRESS_NO_PORT) */
 };
 
 /* One entry of a datagram socket's error queue. */
@@ -64,6 +65,7 @@ struct unet_sockets {
 	 * taken.  Returns the length read, at most size.
 	 */
 	ssize_t (*file)(void *owner, const char *path, char *buf, size_t size, uint64_t *stamp);
+	int (*device)(void *owner, int fd, const char *name);   /* send by this interface only */
 	int (*remove)(void *owner, const char *path);   /* the file of a unix socket, and nothing else */
 };
 

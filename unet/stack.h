@@ -129,6 +129,7 @@ struct udp_flow;
 struct ring;
 struct reassembly;
 struct dns;
+struct outside;
 
 struct unet {
 	struct unet_config cfg;
@@ -182,6 +183,7 @@ struct unet {
 	bool ping_warned;
 
 	struct dns *dns;
+	struct outside *outside;
 	struct dhcp *dhcp;
 	struct tftp *tftp;              /* NULL: not asked for */
 	struct tftp_root *tftp_root;
@@ -277,6 +279,16 @@ enum {
 enum place ip6_place(const struct unet *u, const struct addr *a);
 bool ip6_in_net(const struct unet *u, const struct addr *a);
 bool ip6_source_ok(const struct unet *u, const struct packet *p);
+
+/* --- outside.c --- */
+bool outside_init(struct unet *u, struct err *err);
+void outside_free(struct unet *u);
+/* Whether guests may reach it: 0, or the errno that says why not.  Port 0: an echo request. */
+int outside_check(struct unet *u, const struct addr *far, uint16_t port);
+/* A socket towards `to`, bound as the options want. */
+int outside_open(struct unet *u, const struct sockaddr_storage *to, int type, int protocol);
+/* Whether they want anything: then a socket towards the outside can't lead to the host's loopback, too. */
+bool outside_chosen(const struct unet *u);
 
 /* --- reass.c --- */
 struct reassembly *reass_new(struct unet *u, uint32_t datagrams);

@@ -403,8 +403,6 @@ static bool host_address(struct unet *u, const struct tcp_flow *f, struct sockad
 
 	switch (ip_place(u, &far)) {
 	case PLACE_HOST:
-		if (!u->cfg.host_loopback)
-			return false;
 		far = ip_loopback(&far);
 		break;
 	case PLACE_DNS:
@@ -422,24 +420,23 @@ static void start_connect(struct tcp_flow *f)
 {
 	struct unet *u = f->u;
 	struct sockaddr_storage to;
-	int r;
+	int r = outside_check(u, &f->flow.key.far, f->flow.key.far_port);
 
-	if (!host_address(u, f, &to)) {
-		refused(f, ECONNREFUSED);
+	if (r || !host_address(u, f, &to)) {
+		refused(f, r ? r : ECONNREFUSED);
 		return;
 	}
-	f->fd = SOCK(u, open, to.ss_family, SOCK_STREAM, 0);
-	if (f->fd == -EAFNOSUPPORT) {   /* a host without IPv6 */
-		f->fd = -1;
-		refused(f, EAFNOSUPPORT);
+	r = outside_open(u, &to, SOCK_STREAM, 0);
+	if (r < 0 && icmp_of_errno(-r)) {       /* a host without IPv6, an address that is gone */
+		refused(f, -r);
 		return;
 	}
-	if (f->fd < 0) {                /* out of descriptors: the guest will try again */
-		f->fd = -1;
+	if (r < 0) {                    /* out of descriptors: the guest will try again */
 		u->counters.dropped_limit++;
 		drop(f);
 		return;
 	}
+	f->fd = r;
 	r = SOCK(u, connect, f->fd, &to);
 	if (r == 0)
 		connected(f);

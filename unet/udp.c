@@ -168,15 +168,16 @@ static void readable(void *owner, unsigned events)
 }
 
 /* NULL, with the errno if socket() said no. */
-static struct udp_flow *open_flow(struct unet *u, const struct flow_key *key, unsigned list, int *error)
+static struct udp_flow *open_flow(struct unet *u, const struct flow_key *key, unsigned list,
+				  const struct sockaddr_storage *to, int *error)
 {
-	int family = addr_is4(&key->guest) ? AF_INET : AF_INET6, fd = SOCK(u, open, family, SOCK_DGRAM, 0);
+	int fd = outside_open(u, to, SOCK_DGRAM, 0);
 	struct udp_flow *f;
 
 	*error = 0;
 	if (fd == -EMFILE || fd == -ENFILE) {
 		evict(u);
-		fd = SOCK(u, open, family, SOCK_DGRAM, 0);
+		fd = outside_open(u, to, SOCK_DGRAM, 0);
 	}
 	if (fd < 0) {
 		*error = -fd;
@@ -231,12 +232,15 @@ static void to_outside(struct unet *u, struct packet *p, uint16_t src_port, uint
 	ssize_t r;
 	int fd, error = 0;
 
+	if (!client)
+		error = outside_check(u, &dst, dst_port);
+	if (error) {
+		icmp_error(u, p, icmp_of_errno(error));
+		return;
+	}
 	if (!client && ip_place(u, &dst) == PLACE_HOST) {
-		if (!u->cfg.host_loopback) {
-			icmp_error(u, p, ICMP_UNREACH_PORT);
-			return;
-		}
 		dst = ip_loopback(&dst);
+		key.far_port = outside_chosen(u);       /* needs another socket then */
 	}
 	addr_to_sock(&dst, dst_port, &to);
 	if (client)
@@ -248,8 +252,8 @@ static void to_outside(struct unet *u, struct packet *p, uint16_t src_port, uint
 
 		f = (struct udp_flow *)flow_find(&u->udp, &key);
 		if (!f)
-			f = open_flow(u, &key, list, &error);
-		if (error == EAFNOSUPPORT)      /* a host without IPv6 */
+			f = open_flow(u, &key, list, &to, &error);
+		if (icmp_of_errno(error))       /* a host without IPv6, an address that is gone */
 			icmp_error(u, p, icmp_of_errno(error));
 		if (!f)
 			return;

@@ -32,7 +32,8 @@ static const char *keep(char **at, const char *text)
 static bool keep_texts(struct unet *u)
 {
 	struct unet_config *c = &u->cfg;
-	const char *texts[] = { c->hostname, c->domainname, c->tftp_server_name, c->bootfile, c->resolv_conf, c->tftp };
+	const char *texts[] = { c->hostname, c->domainname, c->tftp_server_name, c->bootfile, c->resolv_conf, c->tftp,
+				c->outbound_if };
 	size_t room = 1;
 	char *at;
 
@@ -49,6 +50,7 @@ static bool keep_texts(struct unet *u)
 	c->bootfile = keep(&at, c->bootfile);
 	c->resolv_conf = keep(&at, c->resolv_conf);
 	c->tftp = keep(&at, c->tftp);
+	c->outbound_if = keep(&at, c->outbound_if);
 	for (size_t i = 0; c->dnssearch[i]; i++)
 		c->dnssearch[i] = keep(&at, c->dnssearch[i]);
 	c->hostfwds = 0;                /* the config's own are gone with it */
@@ -182,7 +184,7 @@ struct unet *unet_new(const struct unet_config *config, struct err *err)
 		unet_free(u);
 		return NULL;
 	}
-	ok = svc_init(u, err);
+	ok = svc_init(u, err) && outside_init(u, err);
 	for (unsigned i = 0; ok && i < config->hostfwds; i++)
 		ok = unet_hostfwd_add(u, config->hostfwd[i], NULL, err);
 	if (!ok) {
@@ -208,6 +210,7 @@ void unet_free(struct unet *u)
 	reass_free(u->reassembly);
 	netif_free_queue(u);
 	timer_cancel(&u->flow_timer);
+	outside_free(u);
 	free(u->datagram);
 	free(u->texts);
 	free(u);

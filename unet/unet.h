@@ -28,7 +28,15 @@ struct unet;
 struct unet_sockets;
 const struct unet_sockets *unet_host_sockets(void);
 
-enum { UNET_DNS_HOSTS = 8, UNET_SEARCHES = 16, UNET_RULES = 256 };
+enum { UNET_DNS_HOSTS = 8, UNET_SEARCHES = 16, UNET_RULES = 256, UNET_FILTERS = 64 };
+
+/* A destination that guests may or may not reach. */
+struct unet_filter {
+	bool allow;
+	sa_family_t family;             /* AF_UNSPEC: any address */
+	uint8_t net[16], bits;          /* IPv4 as ::ffff:a.b.c.d */
+	uint16_t first_port, last_port;
+};
 
 enum unet_switch { UNET_UNSET, UNET_OFF, UNET_ON };
 
@@ -55,6 +63,11 @@ struct unet_config {
 	unsigned dns_hosts;
 	const char *hostfwd[UNET_RULES];        /* rules that unet_new() sets up, see unet_hostfwd_add() */
 	unsigned hostfwds;
+	struct unet_filter filter[UNET_FILTERS];        /* the first that matches decides (outside.c) */
+	unsigned filters;
+	struct in_addr outbound4;       /* source of what leaves the host; 0: the host chooses */
+	struct in6_addr outbound6;
+	const char *outbound_if;        /* interface; NULL: the host's routes choose */
 	struct unet_limits {
 		/* 0: the default, see docs/NETWORK.md */
 		uint32_t tcp_flows, tcp_pending, udp_flows, icmp_flows, fragments;
@@ -105,7 +118,7 @@ void unet_print(struct unet *u, void (*out)(void *to, const char *line), void *t
 struct unet_counters {
 	uint64_t frames_in, frames_out, bytes_in, bytes_out;
 	uint64_t dropped_malformed, dropped_source, dropped_destination, dropped_limit, dropped_restricted,
-		dropped_other;
+		dropped_filtered, dropped_other;
 	uint64_t tcp_opened, tcp_refused, tcp_evicted, udp_opened, udp_evicted, icmp_opened;
 };
 void unet_get_counters(const struct unet *u, struct unet_counters *out);

@@ -131,6 +131,8 @@ static int bind_(void *owner, int fd, const struct sockaddr_storage *a)
 			memcpy(&s->local, a, sizeof(s->local));
 		return taken ? -EADDRINUSE : 0;
 	}
+	if (f->bind_error)
+		return -f->bind_error;
 	for (int i = 3; i < f->high; i++)
 		if (i != fd && f->s[i].open && f->s[i].type == s->type && ((const struct sockaddr_in *)a)->sin_port &&
 		    !memcmp(&f->s[i].local, a, sizeof(struct sockaddr_in)))
@@ -148,9 +150,21 @@ static int connect_(void *owner, int fd, const struct sockaddr_storage *a)
 	int r = s->type == SOCK_DGRAM ? 0 : f->on_connect ? f->on_connect(f->on_connect_owner, a) : f->connect_result;
 
 	memcpy(&s->peer, a, sizeof(s->peer));
+	if (s->type == SOCK_DGRAM && *f->own && !strncmp(fake_text(a), f->own, strlen(f->own)))
+		memcpy(&s->local, a, sizeof(s->local));
 	s->connected = r == 0;
 	s->connecting = r == -EINPROGRESS;
 	return r;
+}
+
+static int device_(void *owner, int fd, const char *name)
+{
+	struct fake_socket *s = get(owner, fd);
+
+	if (!strcmp(name, "none"))
+		return -ENODEV;
+	snprintf(s->device, sizeof(s->device), "%s", name);
+	return 0;
 }
 
 static int remove_(void *owner, const char *path)
@@ -414,7 +428,7 @@ const struct unet_sockets fake_sockets_ops = {
 	.name = name_, .error = error_, .set = set_, .send = send_, .receive = receive_, .errors = errors_,
 	.send_urgent = send_urgent_, .at_mark = at_mark_,
 	.shutdown = shutdown_, .watch = watch_, .rewatch = rewatch_, .unwatch = unwatch_, .file = file_,
-	.remove = remove_,
+	.device = device_, .remove = remove_,
 };
 
 /* --- the other side --------------------------------------------------------------------------------------------- */
@@ -431,6 +445,7 @@ void fake_sockets_init(struct fake_sockets *f)
 	f->high = 3;
 	f->open_limit = FAKE_SOCKETS - 3;
 	f->next_port = 40000;
+	f->own = "";
 	f->file_stamp = 1;
 	f->last_open = f->last_closed = -1;
 }

@@ -26,6 +26,7 @@ struct fake_socket {
 	int family, type, protocol, ttl;
 	int pending_error;              /* taken by error() and by the next read or write */
 	struct sockaddr_storage local, peer;
+	char device[16];
 	struct loop_fd *watch;
 	/* what unet sent: a byte stream, or datagrams */
 	uint8_t *sent;
@@ -68,6 +69,8 @@ struct fake_sockets {
 	uint16_t next_port;
 	char stale[108];                /* a unix socket's file that nobody listens at any more */
 	unsigned removed;
+	const char *own;                /* address of the host's, "1.2.3.4:"; "": none */
+	int bind_error;                 /* errno of the next bind()s */
 };
 
 extern const struct unet_sockets fake_sockets_ops;      /* owner: struct fake_sockets */
