@@ -26,7 +26,7 @@ PURE           := cpu hw dhcp
 # What the build, a run and the tests take from Debian, with the reason in README.md.
 DEPS_BUILD := gcc make binutils libc6-dev dpkg-dev xz-utils ca-certificates python3-minimal python3
 DEPS_RUN   := seabios ipxe-qemu
-DEPS_TEST  := libcmocka-dev grub-common grub-pc-bin isolinux syslinux-common xorriso mtools dosfstools ipxe
+DEPS_TEST  := libcmocka-dev pkgconf grub-common grub-pc-bin isolinux syslinux-common xorriso mtools dosfstools ipxe
 
 CPPFLAGS += -iquote . -D_GNU_SOURCE
 CFLAGS_release := -O2 -g
@@ -37,7 +37,7 @@ CFLAGS  += -std=gnu11 -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing
            -fstack-protector-strong $(CFLAGS_$(MODE)) $(if $(CI),-Werror)
 LDFLAGS += -pthread $(filter -fsanitize% --coverage,$(CFLAGS_$(MODE)))
 
-all: $(O)/tenbox $(O)/tenbox-net
+all: $(O)/tenbox $(O)/tenbox-net $(O)/libunet-all.a
 
 # --- objects: one archive per part, sources found by folder -----------------------------------------------------------
 define part
@@ -68,6 +68,14 @@ $(O)/tenbox $(O)/tenbox-net:
 	$(call say,LD      $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
+# The stack for other programs, all that it needs inside, and only the names of its headers outside.
+public_headers := unet/unet.h unet/sock.h net/port.h net/pcap.h net/tap.h base/clock.h base/loop.h base/err.h base/log.h
+public_names   := unet_ port_ frame_ pcap_ tap_ clock_ timer_ bell_ loop_ err_ log_
+$(O)/libunet-all.a: $(call libs,unet)
+	$(call say,AR      $@)
+	$(Q)rm -f $@; ld -r -o $(O)/libunet-all.o --whole-archive $^ --no-whole-archive
+	$(Q)objcopy -w $(public_names:%=--keep-global-symbol='%*') $(O)/libunet-all.o && ar rcs $@ $(O)/libunet-all.o
+
 include unet/lwip.mk
 include tests/tests.mk
 
@@ -92,11 +100,16 @@ test: deps      ## everything that can fail: unit tests (plain and sanitized), c
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)tests/run_all
 
-install: all    ## DESTDIR= PREFIX=/usr/local
+install: all    ## DESTDIR= PREFIX=/usr/local: both programs, the library, manual pages
 	install -D -m 755 $(O)/tenbox $(DESTDIR)$(PREFIX)/bin/tenbox
 	install -D -m 755 $(O)/tenbox-net $(DESTDIR)$(PREFIX)/bin/tenbox-net
 	install -D -m 644 docs/tenbox.1 $(DESTDIR)$(PREFIX)/share/man/man1/tenbox.1
 	install -D -m 644 docs/tenbox-net.1 $(DESTDIR)$(PREFIX)/share/man/man1/tenbox-net.1
+	install -D -m 644 $(O)/libunet-all.a $(DESTDIR)$(PREFIX)/lib/libunet.a
+	for h in $(public_headers); do install -D -m 644 $$h $(DESTDIR)$(PREFIX)/include/tenbox/$$h || exit; done
+	mkdir -p $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|' unet/unet.pc.in >$(DESTDIR)$(PREFIX)/lib/pkgconfig/unet.pc
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/unet.pc
 
 help:           ## this list
 	@echo "make [MODE=release|debug|asan|cov] [V=1] [LWIP=dir] TARGET; without a target: build/MODE/tenbox"
