@@ -35,21 +35,30 @@ def report(name, unit, ours, theirs=None, more_is_better=True):
                                   "" if theirs is None else "peer %.4g, %.2f times as good" % (theirs, ratio or 0)), flush=True)
 
 
+def machine(program, *args, stdin=False):
+    tenbox.TENBOX = program
+    args = list(args) + ["-nographic", "-no-reboot"]
+    if program == PEER:
+        args += ["-accel", "tcg"]
+    elif ACCEL:
+        args += ["-accel", ACCEL]
+    return tenbox.Machine(args, stdin)
+
+
+def build(*tool):
+    """Runs one of tools/ that makes what a benchmark boots; it does nothing if that is there."""
+    subprocess.run(tool, check=True, cwd=TOP)
+
+
 class Guest:
     """A direct boot of the small guest with a script, on either program."""
 
-    def __init__(self, program, script, *more, programs=(), ram=RAM):
+    def __init__(self, program, script, *more, arch="amd64", programs=(), archives=(), ram=RAM):
         self.directory = tempfile.TemporaryDirectory()
-        tenbox.TENBOX = program
-        kernel = os.path.join(tenbox.GUEST, "amd64/vmlinuz")
-        initrd = tenbox.initrd_with("amd64", script, self.directory.name, programs)
-        args = ["-m", ram, "-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet tenbox.port=%d" % PORT,
-                "-nographic", "-no-reboot"] + list(more)
-        if program == OURS and ACCEL:
-            args += ["-accel", ACCEL]
-        elif program == PEER:
-            args += ["-accel", "tcg"]
-        self.machine = tenbox.Machine(args)
+        kernel = os.path.join(tenbox.GUEST, arch, "vmlinuz")
+        initrd = tenbox.initrd_with(arch, script, self.directory.name, programs, archives)
+        self.machine = machine(program, "-m", ram, "-kernel", kernel, "-initrd", initrd,
+                               "-append", "console=ttyS0 quiet tenbox.port=%d" % PORT, *more)
 
     def __enter__(self):
         return self.machine
@@ -68,7 +77,7 @@ def pair(function):
 
 
 class Kept:
-    """Figures of the host and of the peer, kept from run to run: with --peer=cached they are not measured again."""
+    """Figures of the host or of the peer, kept from run to run: with --peer=cached they are not measured again."""
 
     def __init__(self, name):
         self.path = os.path.join(BUILD, "bench-%s.json" % name)
@@ -79,11 +88,11 @@ class Kept:
             self.values = {}
 
     def get(self, lines, measure):
-        """A dictionary of the lines; `measure` is called for those that are to be measured now, and gives another one."""
-        if options.peer == "cached":
-            lines = [line for line in lines if line not in self.values]
+        """{line: (seconds, checksum)}; `measure` is called with those that are to be measured now, and yields (line, that)."""
         if options.peer == "none":
             return {}
+        if options.peer == "cached":
+            lines = [line for line in lines if line not in self.values]
         if lines:
             self.values.update(measure(lines))
             with open(self.path, "w") as f:
@@ -100,64 +109,165 @@ def lines_of(group, all_lines):
 MARK = r"guestmark (\S+) ([\d.]+) ([0-9a-f]{16})"
 
 
-def in_guest(program, lines, *more):
-    """Yields [name, (seconds, checksum)] of each work while the guest does them."""
-    script = "/guestmark -r %d %s" % (options.repeats, " ".join(lines))
-    with Guest(program, script, "-nic", "none", *more, programs=[GUESTMARK]) as machine:
-        for _ in lines:
-            m = machine.expect(MARK, 1200)
-            yield m.group(1), (float(m.group(2)), m.group(3))
-        machine.wait(60)
-
-
-def natively(lines):
-    out = subprocess.run([GUESTMARK, "-r", str(options.repeats)] + lines, capture_output=True, check=True).stdout.decode()
-    return {name: (float(s), check) for name, s, check in re.findall(MARK, out)}
+def next_mark(guest):
+    m = guest.expect(MARK + "|guestmark: .* failed", 1200)
+    if not m.group(1):
+        guest.fail(m.group(0))
+    return m.group(1), (float(m.group(2)), m.group(3))
 
 
 def geometric_mean(values):
     return math.exp(sum(math.log(v) for v in values) / len(values)) if values else None
 
 
-def bench_cpu():
-    lines = lines_of("cpu", WORKS)
-    native = Kept("native").get(lines, natively)
-    peer = Kept("peer").get(lines, lambda some: dict(in_guest(PEER, some))) if PEER else {}
+def cell(value, form="%.4f"):
+    return "-" if value is None else form % value
+
+
+def table(group, lines, in_guest, natively=None):
+    """Measures the lines on the host, the peer and tenbox and prints each.  `in_guest(program, lines)` and `natively(lines)` yield
+    (line, (seconds, checksum or None))."""
+    native = Kept("native-" + group).get(lines, lambda some: dict(natively(some))) if natively else {}
+    peer = Kept("peer-" + group).get(lines, lambda some: dict(in_guest(PEER, some))) if PEER else {}
     print("%-16s %9s %9s %9s %9s %9s" % ("seconds", "native", "TCG", "ours", "TCG/ours", "ours/nat."))
-    ratios, over_native = [], []
+    rows = []
     for name, (seconds, check) in in_guest(OURS, lines):
-        row = {"name": "cpu/" + name, "unit": "s", "ours": seconds, "peer": None, "native": None, "ratio": None, "wrong": False}
+        row = {"name": group + "/" + name, "unit": "s", "ours": seconds, "native": None, "peer": None, "wrong": False}
         for who, key in ((native, "native"), (peer, "peer")):
             if name in who:
                 row[key] = who[name][0]
                 row["wrong"] |= who[name][1] != check
-        if row["peer"]:
-            row["ratio"] = row["peer"] / seconds
-            ratios.append(row["ratio"])
-        if row["native"]:
-            over_native.append(seconds / row["native"])
-        results.append(row)
-        print("cpu/%-12s %9s %9s %9.4f %9s %9s%s" % (
-            name, "%.4f" % row["native"] if row["native"] else "-", "%.4f" % row["peer"] if row["peer"] else "-", seconds,
-            "%.2f" % row["ratio"] if row["ratio"] else "-", "%.2f" % over_native[-1] if row["native"] else "-",
-            "  WRONG RESULT" if row["wrong"] else ""), flush=True)
-    mean, native_mean = geometric_mean(ratios), geometric_mean(over_native)
-    results.append({"name": "cpu/geometric-mean", "unit": "", "ratio": mean, "over_native": native_mean})
-    print("%-46s %9s %9s" % ("cpu/geometric-mean", "%.2f" % mean if mean else "-", "%.2f" % native_mean if native_mean else "-"))
+        row["ratio"] = row["peer"] and row["peer"] / seconds
+        row["over_native"] = row["native"] and seconds / row["native"]
+        rows.append(row)
+        print("%-16s %9s %9s %9.4f %9s %9s%s" % (
+            row["name"], cell(row["native"]), cell(row["peer"]), seconds, cell(row["ratio"], "%.2f"),
+            cell(row["over_native"], "%.2f"), "  WRONG RESULT" if row["wrong"] else ""), flush=True)
+    results.extend(rows)
+    if len(rows) > 1:
+        means = [geometric_mean([row[key] for row in rows if row[key]]) for key in ("ratio", "over_native")]
+        results.append({"name": group + "/geometric-mean", "ratio": means[0], "over_native": means[1]})
+        print("%-46s %9s %9s" % (group + "/geometric-mean", cell(means[0], "%.2f"), cell(means[1], "%.2f")))
+
+
+def works_in_guest(program, lines, *more):
+    script = "/guestmark -r %d %s" % (options.repeats, " ".join(lines))
+    with Guest(program, script, "-nic", "none", *more, programs=[GUESTMARK]) as guest:
+        for _ in lines:
+            yield next_mark(guest)
+
+
+def works_natively(lines):
+    out = subprocess.run([GUESTMARK, "-r", str(options.repeats)] + lines, capture_output=True, check=True).stdout.decode()
+    return [(name, (float(s), check)) for name, s, check in re.findall(MARK, out)]
+
+
+def bench_cpu():
+    table("cpu", lines_of("cpu", WORKS), works_in_guest, works_natively)
+
+
+# Real programs.  openssl counts what it does in a given time, so its lines are seconds for 1 MB, or for one signature.
+SPEED = {"sha256": "-bytes 16384 -evp sha256", "aes-128-cbc": "-bytes 16384 -evp aes-128-cbc", "rsa2048": "rsa2048"}
+COMMANDS = {
+    "xz": "{xz} -6 -T1 -c data",
+    "python": "{python} work.py",
+    "gcc": "sh -c '{gcc} -std=gnu11 -O2 -D_GNU_SOURCE -c -o /tmp/tenbox-work.o guestmark.c && cat /tmp/tenbox-work.o'",
+}
+
+
+def speed_result(name, text):
+    """Seconds from the line for machines that `openssl speed -mr` ends with."""
+    m = re.search(r"\+F:\d+:[^:]+:([\d.]+)|\+F2:\d+:2048:([\d.]+):", text)
+    if not m:
+        raise tenbox.Failed("openssl speed said nothing of %s:\n%s" % (name, text))
+    return name, (1e6 / float(m.group(1)) if m.group(1) else 1 / float(m.group(2)), None)
+
+
+def real_in_guest(program, lines):
+    script = "export PYTHONHOME=/usr PATH=/usr/bin:$PATH\ncd /work\nmkdir -p /tmp\n"
+    names = {"xz": "xz", "python": "python3", "gcc": "gcc"}
+    for line in lines:
+        if line in SPEED:
+            script += "openssl speed -mr -elapsed -seconds 2 %s 2>/dev/null; say did %s\n" % (SPEED[line], line)
+        else:
+            script += "/guestmark -r %d -time %s %s\n" % (min(options.repeats, 2), line, COMMANDS[line].format(**names))
+    archive = os.path.join(tenbox.GUEST, "real/real.cpio")
+    with Guest(program, script, "-nic", "none", programs=[GUESTMARK], archives=[archive], ram=1024) as guest:
+        for line in lines:
+            if line in SPEED:
+                before = guest.seen
+                guest.expect("did " + line, 300)
+                yield speed_result(line, guest.text()[before:])
+            else:
+                yield next_mark(guest)
+
+
+def real_natively(lines):
+    """The same files, run by their own dynamic linker; of gcc, which starts others, the host's if it is the same version."""
+    root = os.path.join(tenbox.GUEST, "real")
+    libraries = ":".join(os.path.join(root, d) for d in ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"))
+    run = "%s/lib64/ld-linux-x86-64.so.2 --library-path %s %s/usr/bin/" % (root, libraries, root)
+    names = {"xz": run + "xz", "python": run + "python3", "gcc": "gcc"}
+    for line in lines:
+        if line in SPEED:
+            command = run + "openssl speed -mr -elapsed -seconds 2 " + SPEED[line]
+        else:
+            command = "%s -r %d -time %s %s" % (GUESTMARK, options.repeats, line, COMMANDS[line].format(**names))
+        if line == "gcc":
+            version = subprocess.run(["gcc", "-dumpversion"], capture_output=True, check=True).stdout.decode().strip()
+            if not os.path.exists(os.path.join(root, "usr/bin/gcc-" + version)):
+                continue
+        out = subprocess.run(command, shell=True, capture_output=True, check=True, cwd=os.path.join(root, "fs/work"),
+                             env=dict(os.environ, PYTHONHOME=os.path.join(root, "usr"))).stdout.decode()
+        if line in SPEED:
+            yield speed_result(line, out)
+        else:
+            m = re.search(MARK, out)
+            yield line, (float(m.group(2)), m.group(3))
+
+
+def bench_real():
+    build("tools/build-bench")
+    table("real", lines_of("real", list(SPEED) + list(COMMANDS)), real_in_guest, real_natively)
+
+
+def bench_boot():
+    """From the program's start to the guest's /init."""
+    build("tools/build-guest", "i386")
+    build("tools/build-images")
+
+    def once(program, line):
+        if line != "grub":
+            with Guest(program, "say up", "-nic", "none", arch=line) as guest:
+                guest.expect("/init started", 300)
+                return time.time() - guest.started
+        disk = "file=%s,format=raw,if=ide,snapshot=on" % os.path.join(tenbox.GUEST, "images/grub.img")
+        with machine(program, "-m", RAM, "-nic", "none", "-drive", disk, stdin=True) as guest:
+            guest.expect("tenbox guest", 100)
+            guest.type("\r")
+            guest.expect("/init started", 300)
+            return time.time() - guest.started
+
+    def in_guest(program, lines):
+        for line in lines:
+            yield line, (min(once(program, line) for _ in range(options.repeats)), None)
+    table("boot", lines_of("boot", ["amd64", "i386", "grub"]), in_guest)
+
+
+def bench_smp():
+    """Two busy loops on two processors: the seconds of one loop, of two at once, and how much more work two do."""
+    first = len(results)
+    table("smp", ["busy1", "busy2"], lambda program, lines: works_in_guest(program, lines, "-smp", "2"), works_natively)
+    rows = {row["name"]: row for row in results[first:]}
+    gain = {key: 2 * rows["smp/busy1"][key] / rows["smp/busy2"][key] for key in ("native", "peer", "ours") if rows["smp/busy1"][key]}
+    results.append(dict(gain, name="smp/two-against-one"))
+    print("%-16s %9s %9s %9s" % ("smp/gain", *(cell(gain.get(key), "%.2f") for key in ("native", "peer", "ours"))))
 
 
 def bench_interp():
     out = subprocess.run([os.path.join(BUILD, "tests/bench/bench_cpu")], capture_output=True, check=True).stdout.decode()
     for name, mips in re.findall(r"^(\S+)\s+([\d.]+) MIPS", out, re.M):
         report("interp/" + name, "MIPS", float(mips))
-
-
-def bench_boot():
-    def once(program):
-        with Guest(program, "say up", "-nic", "none") as machine:
-            machine.expect("/init started", 200)
-            return time.time() - machine.started
-    report("boot/kernel-to-init", "s", *pair(once), more_is_better=False)
 
 
 def rss_shared(pid):
@@ -221,8 +331,8 @@ def bench_net_e1000():
     network("e1000")
 
 
-BENCHES = {"cpu": bench_cpu, "interp": bench_interp, "boot": bench_boot, "idle": bench_idle, "net/virtio-net-pci": bench_net_virtio,
-           "net/e1000": bench_net_e1000}
+BENCHES = {"cpu": bench_cpu, "real": bench_real, "boot": bench_boot, "smp": bench_smp, "interp": bench_interp, "idle": bench_idle,
+           "net/virtio-net-pci": bench_net_virtio, "net/e1000": bench_net_e1000}
 
 
 def parse():
@@ -233,7 +343,7 @@ def parse():
     parser.add_argument("--peer", choices=("run", "cached", "none"), default="run",
                         help="run: measure the peer and the host too; cached: only lines never measured; none: not at all")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each work, of which the shortest counts")
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import shutil
 import socket
 import struct
 import subprocess
@@ -42,13 +43,14 @@ def cpio_entry(name, mode, data):
     return head + data + b"\0" * (-len(data) % 4)
 
 
-def initrd_with(arch, script, directory, programs=(), base="initrd.cpio"):
-    """The guest's initrd with `script` added as /test.sh and files of the host as /NAME; returns the path."""
+def initrd_with(arch, script, directory, programs=(), archives=()):
+    """The guest's initrd with archives, programs of the host as /NAME, and `script` as /test.sh added; returns the path."""
     path = os.path.join(directory, "initrd.cpio")
-    with open(os.path.join(GUEST, arch, base), "rb") as f:
-        base = f.read()
     with open(path, "wb") as f:
-        f.write(base + b"\0" * (-len(base) % 512))
+        for name in [os.path.join(GUEST, arch, "initrd.cpio"), *archives]:
+            with open(name, "rb") as g:
+                shutil.copyfileobj(g, f)
+            f.write(b"\0" * (-f.tell() % 512))
         for program in programs:
             with open(program, "rb") as g:
                 f.write(cpio_entry(os.path.basename(program), 0o100755, g.read()))
