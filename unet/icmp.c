@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ICMP (RFC 792) and ICMPv6 (RFC 4443): echo for unet's own addresses answered here, echo to anywhere else by unprivileged ping sockets, and
- * the errors that the guest is told.  A ping socket serves one identifier of the guest's; the host gives it its own on
- * the wire, so two guests may use the same.
+ * ICMP (RFC 792) and ICMPv6 (RFC 4443): echo for unet's own addresses answered here, echo to anywhere else by
+ * unprivileged ping sockets, and the errors that the guest is told.  A ping socket serves one identifier of the guest's;
+ * the host gives it its own on the wire, so two guests may use the same.
  */
 #include <errno.h>
-#include <stdio.h>
 
 #include "base/checksum.h"
 #include "lwip/pbuf.h"
-#include "unet/stack.h"
+#include "unet/mapping.h"
 
 enum {
 	ICMP_HLEN = 8,
@@ -17,17 +16,6 @@ enum {
 	LIST_ECHO = 0,
 	BURST = 16,                     /* replies read per wake-up of one socket */
 };
-
-struct echo_flow {
-	struct flow flow;
-	struct unet *u;
-	int fd;
-	uint8_t ttl;
-	struct loop_fd watch;
-	struct addr last_to;
-};
-
-static const struct addr no_addr;
 
 static uint8_t echo_request(const struct addr *a)
 {
@@ -157,17 +145,8 @@ static void answer(struct unet *u, const struct packet *p)
 	send_icmp(u, &p->dst, &p->src, 255, q);
 }
 
-static void close_flow(struct echo_flow *f)
-{
-	struct unet *u = f->u;
-
-	SOCK(u, unwatch, &f->watch);
-	SOCK(u, close, f->fd);
-	flow_remove(&u->icmp, &f->flow);
-}
-
 /* What a router on the way had to say, told as if the guest's own request had met it. */
-static void relay_errors(struct echo_flow *f)
+static void relay_errors(struct mapping *f)
 {
 	struct unet *u = f->u;
 	struct sock_error e;
@@ -199,7 +178,7 @@ static void relay_errors(struct echo_flow *f)
 
 static void readable(void *owner, unsigned events)
 {
-	struct echo_flow *f = owner;
+	struct mapping *f = owner;
 	struct unet *u = f->u;
 
 	unet_enter(u);
@@ -229,7 +208,7 @@ static void readable(void *owner, unsigned events)
 		send_icmp(u, &src, &f->flow.key.guest, TTL_DEFAULT, p);
 	}
 	if (!netif_room(u))
-		udp_pause(u, &f->watch);
+		mapping_pause(f);
 	unet_leave(u);
 }
 
@@ -241,13 +220,13 @@ static int open_socket(struct unet *u, const struct addr *to)
 	return outside_open(u, &a, SOCK_DGRAM, addr_is4(to) ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 }
 
-static struct echo_flow *open_flow(struct unet *u, const struct flow_key *key, const struct addr *to, int *error)
+static struct mapping *open_flow(struct unet *u, const struct flow_key *key, const struct addr *to, int *error)
 {
-	struct echo_flow *f;
+	struct mapping *f;
 	int fd = open_socket(u, to);
 
 	if (fd < 0 && (fd == -EMFILE || fd == -ENFILE) && u->icmp.lists[LIST_ECHO].oldest) {
-		close_flow((struct echo_flow *)u->icmp.lists[LIST_ECHO].oldest);
+		mapping_close((struct mapping *)u->icmp.lists[LIST_ECHO].oldest);
 		fd = open_socket(u, to);
 	}
 	if (fd < 0) {
@@ -262,26 +241,19 @@ static struct echo_flow *open_flow(struct unet *u, const struct flow_key *key, c
 		return NULL;
 	}
 	if (u->icmp.count == u->icmp.limit)
-		close_flow((struct echo_flow *)u->icmp.lists[LIST_ECHO].oldest);
-	f = (struct echo_flow *)flow_add(&u->icmp, key, LIST_ECHO, unet_now(u));
-	f->u = u;
-	f->fd = fd;
-	SOCK(u, set, fd, SOCK_ERROR_QUEUE, 1);
-	if (SOCK(u, watch, fd, &f->watch, LOOP_READ, readable, f) < 0) {
-		close_flow(f);
-		return NULL;
-	}
-	u->counters.icmp_opened++;
-	unet_arm_expiry(u);
+		mapping_close((struct mapping *)u->icmp.lists[LIST_ECHO].oldest);
+	f = mapping_new(u, &u->icmp, key, LIST_ECHO, fd, readable);
+	if (f)
+		u->counters.icmp_opened++;
 	return f;
 }
 
 static void ask_outside(struct unet *u, const struct packet *p)
 {
-	struct flow_key key = { .guest = p->src, .far = no_addr };
+	struct flow_key key = { .guest = p->src };
 	struct sockaddr_storage to;
 	struct iovec iov[FRAME_IOV_MAX];
-	struct echo_flow *f;
+	struct mapping *f;
 	uint8_t h[ICMP_HLEN];
 	int error = 0, n = slice_iov(p->body, iov, FRAME_IOV_MAX);
 	ssize_t r;
@@ -295,7 +267,7 @@ static void ask_outside(struct unet *u, const struct packet *p)
 	}
 	slice_copy(p->body, 0, h, ICMP_HLEN);
 	key.guest_port = be16(h + 4);
-	f = (struct echo_flow *)flow_find(&u->icmp, &key);
+	f = (struct mapping *)flow_find(&u->icmp, &key);
 	if (!f)
 		f = open_flow(u, &key, &p->dst, &error);
 	if (error != EACCES && error != EPERM && icmp_of_errno(error))  /* a host without IPv6, an address that is gone */
@@ -304,8 +276,7 @@ static void ask_outside(struct unet *u, const struct packet *p)
 		return;
 	flow_touch(&u->icmp, &f->flow, LIST_ECHO, unet_now(u));
 	f->last_to = p->dst;
-	if (f->ttl != p->ttl - 1 && SOCK(u, set, f->fd, SOCK_TTL, p->ttl - 1) == 0)
-		f->ttl = (uint8_t)(p->ttl - 1);
+	mapping_pass_ttl(f, p->ttl);
 	addr_to_sock(&p->dst, 0, &to);
 	r = SOCK(u, send, f->fd, iov, n, &to);
 	if (r < 0 && SOCK(u, error, f->fd) == 0 && icmp_of_errno((int)-r))
@@ -335,45 +306,10 @@ void icmp_guest_input(struct unet *u, struct packet *p)
 		ask_outside(u, p);
 }
 
-void icmp_resume(struct unet *u)
-{
-	for (struct flow *f = flow_next(&u->icmp, NULL); f; f = flow_next(&u->icmp, f))
-		SOCK(u, rewatch, &((struct echo_flow *)f)->watch, LOOP_READ);
-}
-
-void icmp_expire(struct unet *u, uint64_t now)
-{
-	struct flow *f;
-
-	while ((f = flow_expired(&u->icmp, now)))
-		close_flow((struct echo_flow *)f);
-}
-
 bool icmp_init(struct unet *u)
 {
-	if (!flow_table_init(&u->icmp, u->cfg.limits.icmp_flows, sizeof(struct echo_flow), (const uint8_t *)u->secret))
+	if (!mappings_init(u, &u->icmp, u->cfg.limits.icmp_flows))
 		return false;
 	u->icmp.lists[LIST_ECHO].idle_ns = S(60);
 	return true;
-}
-
-void icmp_free(struct unet *u)
-{
-	struct flow *f = NULL;
-
-	while (u->icmp.objects && (f = flow_next(&u->icmp, f)))
-		close_flow((struct echo_flow *)f);
-	flow_table_free(&u->icmp);
-}
-
-void icmp_print(struct unet *u, void (*out)(void *to, const char *line), void *to)
-{
-	for (struct flow *f = flow_next(&u->icmp, NULL); f; f = flow_next(&u->icmp, f)) {
-		struct echo_flow *e = (struct echo_flow *)f;
-		uint64_t left = u->icmp.lists[f->list].idle_ns - (unet_now(u) - f->used_ns);
-		char label[24];
-
-		snprintf(label, sizeof(label), "  ICMP[%u sec]", (unsigned)(left / S(1)));
-		print_row(out, to, label, e->fd, &f->key.guest, -1, &e->last_to, -1, 0, 0);
-	}
 }

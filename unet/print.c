@@ -50,8 +50,8 @@ void unet_print(struct unet *u, void (*out)(void *to, const char *line), void *t
 	out(to, "  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ");
 	fwd_print(u, out, to);
 	tcp_print(u, out, to);
-	udp_print(u, out, to);
-	icmp_print(u, out, to);
+	mappings_print(u, &u->udp, "UDP", true, out, to);
+	mappings_print(u, &u->icmp, "ICMP", false, out, to);
 }
 
 void unet_get_counters(const struct unet *u, struct unet_counters *out)

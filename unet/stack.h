@@ -125,7 +125,7 @@ struct forward {
 };
 
 struct tcp_flow;
-struct udp_flow;
+struct mapping;
 struct ring;
 struct reassembly;
 struct dns;
@@ -178,7 +178,8 @@ struct unet {
 	/* udp.c, icmp.c */
 	struct flow_table udp, icmp;
 	struct timer flow_timer;
-	bool udp_paused;                /* some datagram sockets wait until the port has room */
+	struct mapping *paused;         /* wait until the port has room */
+	bool forwards_paused;           /* and so do UDP forwards */
 	uint8_t *datagram;              /* 65536 bytes to receive into */
 	bool ping_warned;
 
@@ -321,24 +322,25 @@ void tcp_from_host(struct unet *u, int fd, const struct addr *src, uint16_t src_
 void tcp_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
 void tcp_expire(struct unet *u, uint64_t now);
 
+/* --- mapping.c --- */
+void mappings_resume(struct unet *u);
+void mappings_expire(struct flow_table *t, uint64_t now);
+void mappings_free(struct flow_table *t);
+void mappings_print(struct unet *u, const struct flow_table *t, const char *protocol, bool ports,
+		    void (*out)(void *to, const char *line), void *to);
+
 /* --- udp.c --- */
 bool udp_init(struct unet *u);
-void udp_free(struct unet *u);
 void udp_guest_input(struct unet *u, struct packet *p);
 void udp_send(struct unet *u, const struct addr *src, uint16_t src_port, const struct addr *dst, uint16_t dst_port,
 	      const void *data, uint32_t len);
-void udp_expire(struct unet *u, uint64_t now);
-void udp_pause(struct unet *u, struct loop_fd *watch);  /* a datagram socket that the full port can't serve */
-void udp_resume(struct unet *u);                        /* all of them */
+void udp_resume(struct unet *u);                        /* the port has room again */
 /* Reads what a forward's socket has; the guest sees it come from the host client. */
 void udp_forward_readable(struct forward *f, unsigned events);
-void udp_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
 void udp_icmp_from_error(struct unet *u, const struct sock_error *e, const struct addr *guest, uint16_t guest_port);
 
 /* --- icmp.c --- */
 bool icmp_init(struct unet *u);
-void icmp_free(struct unet *u);
-void icmp_resume(struct unet *u);
 void icmp_guest_input(struct unet *u, struct packet *p);
 enum { ICMP_UNREACH_NET = 0x300, ICMP_UNREACH_HOST = 0x301, ICMP_UNREACH_PROTOCOL = 0x302, ICMP_UNREACH_PORT = 0x303,
        ICMP_UNREACH_FRAG = 0x304, ICMP_UNREACH_PROHIBITED = 0x30d, ICMP_TTL_EXCEEDED = 0xb00,
@@ -357,8 +359,6 @@ void icmp_error_bytes(struct unet *u, const struct addr *src, const struct addr 
 unsigned icmp_of_errno(int error);
 /* What an entry of an error queue tells the guest, of its family; 0: nothing. */
 unsigned icmp_of_queue(const struct sock_error *e, const struct addr *guest);
-void icmp_expire(struct unet *u, uint64_t now);
-void icmp_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
 
 /* --- dns.c --- */
 struct dns *dns_new(struct unet *u);

@@ -8,26 +8,15 @@
  * descriptors, costs the mapping that was idle longest.
  */
 #include <errno.h>
-#include <stdio.h>
 
 #include "base/checksum.h"
 #include "lwip/pbuf.h"
-#include "unet/stack.h"
+#include "unet/mapping.h"
 
 enum {
 	LIST_ANSWERED = 0, LIST_ASKED = 1, LIST_DNS = 2,
 	BURST = 32,                     /* datagrams read per wake-up of one socket */
 	DNS_PORT = 53,
-};
-
-struct udp_flow {
-	struct flow flow;
-	struct unet *u;
-	int fd;
-	uint8_t ttl;
-	struct loop_fd watch;
-	struct addr last_to;            /* for info usernet */
-	uint16_t last_port;
 };
 
 /* --- to the guest ----------------------------------------------------------------------------------------------- */
@@ -83,16 +72,9 @@ void udp_icmp_from_error(struct unet *u, const struct sock_error *e, const struc
 	icmp_error_bytes(u, &from, guest, what, e->info, quote, ip_hlen(guest) + UDP_HLEN + n);
 }
 
-/* The port is full: leave what comes in the socket's own queue until udp_resume(). */
-void udp_pause(struct unet *u, struct loop_fd *watch)
-{
-	SOCK(u, rewatch, watch, 0);
-	u->udp_paused = true;
-}
-
 /* Reads what a socket has for one guest endpoint.  Returns how many datagrams came. */
-static int relay(struct unet *u, int fd, struct loop_fd *watch, const struct addr *guest, uint16_t guest_port,
-		 unsigned events, struct forward *forward)
+static int relay(struct unet *u, int fd, const struct addr *guest, uint16_t guest_port, unsigned events,
+		 struct forward *forward)
 {
 	int got = 0;
 
@@ -120,59 +102,50 @@ static int relay(struct unet *u, int fd, struct loop_fd *watch, const struct add
 		udp_send(u, &src, port, guest, guest_port, u->datagram, (uint32_t)n);
 		got++;
 	}
-	if (!netif_room(u))
-		udp_pause(u, watch);
 	return got;
 }
 
 /* --- mappings --------------------------------------------------------------------------------------------------- */
 
-static void close_flow(struct udp_flow *f)
-{
-	struct unet *u = f->u;
-
-	SOCK(u, unwatch, &f->watch);
-	SOCK(u, close, f->fd);
-	flow_remove(&u->udp, &f->flow);
-}
-
-static struct udp_flow *longest_idle(const struct unet *u)
+static struct mapping *longest_idle(const struct unet *u)
 {
 	static const uint8_t order[] = { LIST_DNS, LIST_ASKED, LIST_ANSWERED };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(order); i++)
 		if (u->udp.lists[order[i]].oldest)
-			return (struct udp_flow *)u->udp.lists[order[i]].oldest;
+			return (struct mapping *)u->udp.lists[order[i]].oldest;
 	return NULL;
 }
 
 static void evict(struct unet *u)
 {
-	struct udp_flow *f = longest_idle(u);
+	struct mapping *f = longest_idle(u);
 
 	if (f) {
-		close_flow(f);
+		mapping_close(f);
 		u->counters.udp_evicted++;
 	}
 }
 
 static void readable(void *owner, unsigned events)
 {
-	struct udp_flow *f = owner;
+	struct mapping *f = owner;
 	struct unet *u = f->u;
 
 	unet_enter(u);
-	if (relay(u, f->fd, &f->watch, &f->flow.key.guest, f->flow.key.guest_port, events, NULL) > 0)
+	if (relay(u, f->fd, &f->flow.key.guest, f->flow.key.guest_port, events, NULL) > 0)
 		flow_touch(&u->udp, &f->flow, f->flow.list == LIST_DNS ? LIST_DNS : LIST_ANSWERED, unet_now(u));
+	if (!netif_room(u))
+		mapping_pause(f);
 	unet_leave(u);
 }
 
 /* NULL, with the errno if socket() said no. */
-static struct udp_flow *open_flow(struct unet *u, const struct flow_key *key, unsigned list,
+static struct mapping *open_flow(struct unet *u, const struct flow_key *key, unsigned list,
 				  const struct sockaddr_storage *to, int *error)
 {
 	int fd = outside_open(u, to, SOCK_DGRAM, 0);
-	struct udp_flow *f;
+	struct mapping *f;
 
 	*error = 0;
 	if (fd == -EMFILE || fd == -ENFILE) {
@@ -186,16 +159,9 @@ static struct udp_flow *open_flow(struct unet *u, const struct flow_key *key, un
 	}
 	if (u->udp.count == u->udp.limit)
 		evict(u);
-	f = (struct udp_flow *)flow_add(&u->udp, key, list, unet_now(u));
-	f->u = u;
-	f->fd = fd;
-	SOCK(u, set, fd, SOCK_ERROR_QUEUE, 1);
-	if (SOCK(u, watch, fd, &f->watch, LOOP_READ, readable, f) < 0) {
-		close_flow(f);
-		return NULL;
-	}
-	u->counters.udp_opened++;
-	unet_arm_expiry(u);
+	f = mapping_new(u, &u->udp, key, list, fd, readable);
+	if (f)
+		u->counters.udp_opened++;
 	return f;
 }
 
@@ -226,7 +192,7 @@ static void to_outside(struct unet *u, struct packet *p, uint16_t src_port, uint
 	struct flow_key key = { .guest = p->src, .guest_port = src_port };
 	struct addr dst = p->dst;
 	struct sockaddr_storage to;
-	struct udp_flow *f;
+	struct mapping *f;
 	struct forward *fwd = fwd_find_udp(u, &p->src, src_port, &p->dst, dst_port);
 	const struct sockaddr_storage *client = fwd ? fwd_peer(fwd, &p->dst, dst_port) : NULL;
 	ssize_t r;
@@ -250,7 +216,7 @@ static void to_outside(struct unet *u, struct packet *p, uint16_t src_port, uint
 	} else {
 		unsigned list = dst_port == DNS_PORT ? LIST_DNS : LIST_ASKED;
 
-		f = (struct udp_flow *)flow_find(&u->udp, &key);
+		f = (struct mapping *)flow_find(&u->udp, &key);
 		if (!f)
 			f = open_flow(u, &key, list, &to, &error);
 		if (icmp_of_errno(error))       /* a host without IPv6, an address that is gone */
@@ -260,8 +226,7 @@ static void to_outside(struct unet *u, struct packet *p, uint16_t src_port, uint
 		flow_touch(&u->udp, &f->flow, f->flow.list == LIST_ANSWERED ? LIST_ANSWERED : list, unet_now(u));
 		f->last_to = p->dst;
 		f->last_port = dst_port;
-		if (f->ttl != p->ttl - 1 && p->ttl > 1 && SOCK(u, set, f->fd, SOCK_TTL, p->ttl - 1) == 0)
-			f->ttl = (uint8_t)(p->ttl - 1);
+		mapping_pass_ttl(f, p->ttl);
 		fd = f->fd;
 	}
 	r = send_to_host(u, fd, data, p->gso == GSO_UDP_L4 ? p->gso_size : 0, &to);
@@ -314,64 +279,37 @@ malformed:
 	u->counters.dropped_malformed++;
 }
 
-/* --- forwards, expiry, pauses ----------------------------------------------------------------------------------- */
+/* --- forwards, pauses ------------------------------------------------------------------------------------------- */
 
 void udp_forward_readable(struct forward *f, unsigned events)
 {
-	unet_enter(f->u);
-	if (relay(f->u, f->fd, &f->watch, &f->guest, f->guest_port, events, f) > 0)
-		f->used_ns = unet_now(f->u);
-	unet_leave(f->u);
+	struct unet *u = f->u;
+
+	unet_enter(u);
+	if (relay(u, f->fd, &f->guest, f->guest_port, events, f) > 0)
+		f->used_ns = unet_now(u);
+	if (!netif_room(u)) {
+		SOCK(u, rewatch, &f->watch, 0);
+		u->forwards_paused = true;
+	}
+	unet_leave(u);
 }
 
 void udp_resume(struct unet *u)
 {
-	if (!u->udp_paused)
-		return;
-	u->udp_paused = false;
-	for (struct flow *f = flow_next(&u->udp, NULL); f; f = flow_next(&u->udp, f))
-		SOCK(u, rewatch, &((struct udp_flow *)f)->watch, LOOP_READ);
-	icmp_resume(u);
-	for (unsigned i = 0; i < u->forward_count; i++)
+	mappings_resume(u);
+	for (unsigned i = 0; u->forwards_paused && i < u->forward_count; i++)
 		if (u->forwards[i]->udp)
 			SOCK(u, rewatch, &u->forwards[i]->watch, LOOP_READ);
-}
-
-void udp_expire(struct unet *u, uint64_t now)
-{
-	struct flow *f;
-
-	while ((f = flow_expired(&u->udp, now)))
-		close_flow((struct udp_flow *)f);
+	u->forwards_paused = false;
 }
 
 bool udp_init(struct unet *u)
 {
-	if (!flow_table_init(&u->udp, u->cfg.limits.udp_flows, sizeof(struct udp_flow), (const uint8_t *)u->secret))
+	if (!mappings_init(u, &u->udp, u->cfg.limits.udp_flows))
 		return false;
 	u->udp.lists[LIST_ANSWERED].idle_ns = S(300);
 	u->udp.lists[LIST_ASKED].idle_ns = S(30);
 	u->udp.lists[LIST_DNS].idle_ns = S(10);
 	return true;
-}
-
-void udp_free(struct unet *u)
-{
-	struct flow *f = NULL;
-
-	while (u->udp.objects && (f = flow_next(&u->udp, f)))
-		close_flow((struct udp_flow *)f);
-	flow_table_free(&u->udp);
-}
-
-void udp_print(struct unet *u, void (*out)(void *to, const char *line), void *to)
-{
-	for (struct flow *f = flow_next(&u->udp, NULL); f; f = flow_next(&u->udp, f)) {
-		struct udp_flow *d = (struct udp_flow *)f;
-		uint64_t left = u->udp.lists[f->list].idle_ns - (unet_now(u) - f->used_ns);
-		char label[24];
-
-		snprintf(label, sizeof(label), "  UDP[%u sec]", (unsigned)(left / S(1)));
-		print_row(out, to, label, d->fd, &f->key.guest, f->key.guest_port, &d->last_to, d->last_port, 0, 0);
-	}
 }

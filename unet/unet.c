@@ -101,8 +101,8 @@ static void expire(void *owner)
 
 	unet_enter(u);
 	tcp_expire(u, now);
-	udp_expire(u, now);
-	icmp_expire(u, now);
+	mappings_expire(&u->udp, now);
+	mappings_expire(&u->icmp, now);
 	dns_expire(u, now);
 	fwd_accept_again(u, now);
 	unet_arm_expiry(u);
@@ -202,8 +202,8 @@ void unet_free(struct unet *u)
 	u->depth++;             /* nothing leaves any more */
 	fwd_free(u);
 	tcp_flows_free(u);
-	udp_free(u);
-	icmp_free(u);
+	mappings_free(&u->udp);
+	mappings_free(&u->icmp);
 	svc_free(u);
 	engine_detach(u);
 	arp_free(u);
