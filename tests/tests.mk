@@ -83,7 +83,7 @@ guest: $(O)/tenbox ## real guests on the real program (W="words of test names")
 	$(Q)cd tests/guest && TENBOX=$(abspath $(O)/tenbox) python3 run.py $(W)
 
 # make bench B=cpu/sieve ACCEL=interp BENCH="--peer cached --repeats 1"
-bench: $(O)/tenbox $(bench_bin) $(guestmark) ## figures, side by side with a peer where it is installed (B="names", ACCEL=engine)
+bench: $(O)/tenbox $(O)/tenbox-net $(bench_bin) $(guestmark) ## figures, side by side with a peer where it is installed (B="names", ACCEL=engine)
 	$(Q)tools/build-guest amd64
 	$(Q)python3 tests/bench/bench.py $(O) $(if $(ACCEL),--accel $(ACCEL)) $(BENCH) $(B)
 

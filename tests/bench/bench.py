@@ -331,8 +331,13 @@ def bench_net_e1000():
     network("e1000")
 
 
+def bench_stack():
+    import stack
+    stack.bench(report, BUILD)
+
+
 BENCHES = {"cpu": bench_cpu, "real": bench_real, "boot": bench_boot, "smp": bench_smp, "interp": bench_interp, "idle": bench_idle,
-           "net/virtio-net-pci": bench_net_virtio, "net/e1000": bench_net_e1000}
+           "net/virtio-net-pci": bench_net_virtio, "net/e1000": bench_net_e1000, "stack": bench_stack}
 
 
 def parse():
