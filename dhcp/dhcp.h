@@ -16,6 +16,8 @@ enum { DHCP_SERVER_PORT = 67, DHCP_CLIENT_PORT = 68, DHCP_REPLY_MAX = 1472, DHCP
 struct dhcp_config {
 	struct in_addr server, net, mask, first;        /* network order; leases start at `first` */
 	struct in_addr dns;
+	const struct in_addr *reserved; /* addresses that are not given out */
+	unsigned reserved_count;
 	bool isolated;                  /* give no router and no DNS server (restrict=on) */
 	uint16_t mtu;                   /* option 26 if it is not 1500 */
 	/* texts that live as long as the server; NULL: none */

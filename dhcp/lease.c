@@ -5,16 +5,26 @@
 
 #include "base/bytes.h"
 
+static void reserve(struct lease_table *t, struct in_addr a)
+{
+	uint32_t i = ntohl(a.s_addr) - t->first;
+
+	if (i < t->count)
+		t->reserved[i] = true;
+}
+
 void lease_init(struct lease_table *t, const struct dhcp_config *c)
 {
 	uint32_t first = ntohl(c->first.s_addr), last = ntohl(c->net.s_addr | ~c->mask.s_addr);
 
 	memset(t, 0, sizeof(*t));
 	t->first = first;
-	t->skip[0] = ntohl(c->server.s_addr);
-	t->skip[1] = ntohl(c->dns.s_addr);
 	/* the last one is the broadcast's */
 	t->count = first < last ? MIN(last - first, (uint32_t)DHCP_LEASES_MAX) : 0;
+	reserve(t, c->server);
+	reserve(t, c->dns);
+	for (unsigned i = 0; i < c->reserved_count; i++)
+		reserve(t, c->reserved[i]);
 }
 
 uint32_t lease_address(const struct lease_table *t, const struct lease *l)
@@ -24,9 +34,7 @@ uint32_t lease_address(const struct lease_table *t, const struct lease *l)
 
 static bool usable(const struct lease_table *t, const struct lease *l)
 {
-	uint32_t a = lease_address(t, l);
-
-	return a != t->skip[0] && a != t->skip[1];
+	return !t->reserved[l - t->leases];
 }
 
 static bool same(const struct client *a, const struct client *b)

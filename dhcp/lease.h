@@ -26,8 +26,8 @@ struct lease {
 
 struct lease_table {
 	uint32_t first;                 /* host order */
-	uint32_t skip[2];               /* addresses within the pool that are not given out */
 	unsigned count;
+	bool reserved[DHCP_LEASES_MAX]; /* not given out */
 	struct lease leases[DHCP_LEASES_MAX];
 };
 

@@ -27,7 +27,9 @@ void unet_mac(const struct unet *u, const struct addr *ip, uint8_t mac[6])
 /* The MAC that packets from src carry: that of the address itself if it is unet's, else the gateway's. */
 static void source_mac(const struct unet *u, const struct addr *src, uint8_t mac[6])
 {
-	unet_mac(u, addr_equal(src, &u->dns_addr) && ip_in_net(u, src) ? src : &u->host, mac);
+	bool own = (addr_equal(src, &u->dns_addr) && ip_in_net(u, src)) || guestfwd_has(u, src);
+
+	unet_mac(u, own ? src : &u->host, mac);
 }
 
 static struct neighbor *find(struct unet *u, const struct addr *ip)
@@ -188,7 +190,7 @@ void arp_input(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice body)
 	if (ip_in_net(u, &sender) && ip_place(u, &sender) == PLACE_NOBODY)
 		arp_learn(u, &sender, b + 8);
 	if (op == ARP_REQUEST && ip_in_net(u, &target) &&
-	    (addr_equal(&target, &u->host) || addr_equal(&target, &u->dns_addr)))
+	    (addr_equal(&target, &u->host) || addr_equal(&target, &u->dns_addr) || guestfwd_has(u, &target)))
 		send_arp(u, eth + 6, ARP_REPLY, &target, &sender, b + 8);
 }
 

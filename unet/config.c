@@ -125,6 +125,18 @@ static bool add_hostfwd(struct unet_config *c, const struct option *o, const cha
 	return true;
 }
 
+static bool add_guestfwd(struct unet_config *c, const struct option *o, const char *value, struct err *err)
+{
+	struct guestfwd_rule rule;
+
+	if (c->guestfwds == UNET_RULES)
+		return err_set(err, "more than %d %s rules", UNET_RULES, o->name);
+	if (!guestfwd_parse(value, &rule, err))
+		return false;
+	c->guestfwd[c->guestfwds++] = value;
+	return true;
+}
+
 static bool add_filter(struct unet_config *c, const struct option *o, const char *value, struct err *err)
 {
 	struct unet_filter *f = &c->filter[c->filters];
@@ -170,6 +182,7 @@ static const struct option options[] = {
 	{ "tftp-server-name", set_text, FIELD(tftp_server_name), 0, TEXT_MAX, "NAME", "DHCP option 66" },
 	{ "bootfile", set_text, FIELD(bootfile), 0, BOOTFILE_MAX, "NAME", "what a guest boots, by DHCP" },
 	{ "hostfwd", add_hostfwd, 0, 0, 0, "[tcp|udp]:[HADDR]:HPORT-[GADDR]:GPORT", "a port of the host leads to the guest" },
+	{ "guestfwd", add_guestfwd, 0, 0, 0, "[tcp]:[ADDR]:PORT-TARGET", "an address of the network leads to the host" },
 	{ "allow", add_filter, 0, 0, 0, "NET[:PORTS]", "the guest may reach it; the first rule that fits decides" },
 	{ "deny", add_filter, 0, 0, 0, "NET[:PORTS]", "it may not" },
 	{ "outbound-addr", set_outbound_addr, 0, 0, 0, "ADDR", "source address of what leaves; one of each family" },

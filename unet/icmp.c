@@ -298,7 +298,7 @@ void icmp_guest_input(struct unet *u, struct packet *p)
 		u->counters.dropped_other++;
 		return;
 	}
-	if (place == PLACE_HOST || place == PLACE_DNS)
+	if (place == PLACE_HOST || place == PLACE_DNS || place == PLACE_GUESTFWD)
 		answer(u, p);
 	else if (u->cfg.restricted)
 		u->counters.dropped_restricted++;

@@ -49,7 +49,7 @@ enum place ip_place(const struct unet *u, const struct addr *a)
 	if (addr_v4(a) == 0xffffffff || (ip_in_net(u, a) && (addr_v4(a) | u->cfg.mask.s_addr) == 0xffffffff))
 		return PLACE_BROADCAST;
 	if (ip_in_net(u, a))
-		return PLACE_NOBODY;
+		return guestfwd_has(u, a) ? PLACE_GUESTFWD : PLACE_NOBODY;
 	/* "this" network, loopback, multicast, reserved (RFC 6890): connect() to the first two would reach the host */
 	if (first == 0 || first == 127 || first >= 224)
 		return PLACE_FORBIDDEN;

@@ -19,7 +19,7 @@ enum place ip6_place(const struct unet *u, const struct addr *a)
 	if (a->b[0] == 0xff)            /* what stays on the link is for us, and for other guests */
 		return (a->b[1] & 15) == 2 ? PLACE_BROADCAST : PLACE_FORBIDDEN;
 	if (ip6_in_net(u, a) || addr_is_link_local(a))
-		return PLACE_NOBODY;
+		return guestfwd_has(u, a) ? PLACE_GUESTFWD : PLACE_NOBODY;
 	/* ::, ::1, IPv4-compatible and -mapped (RFC 4291 2.5): connect() to some of them would reach the host */
 	if (le64(a->b) == 0 && (le32(a->b + 8) == 0 || le32(a->b + 8) == 0xffff0000))
 		return PLACE_FORBIDDEN;

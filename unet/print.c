@@ -45,10 +45,22 @@ void print_path_row(void (*out)(void *to, const char *line), void *to, int fd, c
 	out(to, line);
 }
 
+void print_guestfwd_row(void (*out)(void *to, const char *line), void *to, const struct addr *a, int port, bool command,
+			const char *target)
+{
+	char line[300], b[INET6_ADDRSTRLEN];
+
+	address(a, b);
+	snprintf(line, sizeof(line), "%-19s %3s %15s %5s %15s %5d %5u %5u  %s%s", "  TCP[GUEST_FORWARD]", "-", "*", "-", b, port, 0, 0,
+		 command ? "cmd:" : "", target);
+	out(to, line);
+}
+
 void unet_print(struct unet *u, void (*out)(void *to, const char *line), void *to)
 {
 	out(to, "  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ");
 	fwd_print(u, out, to);
+	guestfwd_print(u, out, to);
 	tcp_print(u, out, to);
 	mappings_print(u, &u->udp, "UDP", true, out, to);
 	mappings_print(u, &u->icmp, "ICMP", false, out, to);

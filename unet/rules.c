@@ -31,7 +31,7 @@ static bool take_word(const char **text, char sep, char *word, size_t room)
 }
 
 /* "[addr]:" with IPv6 addresses in brackets, which stay in word. */
-static bool take_address(const char **text, char *word, size_t room)
+bool rule_take_address(const char **text, char *word, size_t room)
 {
 	const char *end = **text == '[' ? strchr(*text, ']') : NULL;
 	size_t n;
@@ -146,7 +146,7 @@ static bool parse_host(const char *rule, const char **text, struct hostfwd_rule 
 		r->udp = true;
 	else if (*word && strcmp(word, "tcp"))
 		return bad_word(err, rule, "Bad protocol name", word);
-	if (!take_address(text, word, sizeof(word)))
+	if (!rule_take_address(text, word, sizeof(word)))
 		return bad(err, rule, "Missing : separator");
 	r->host = addr_from4((const uint8_t[4]){ 0 });
 	if (*word && !rule_address(word, &r->host))
@@ -195,7 +195,7 @@ static bool parse_guest(const char *rule, const char *text, struct hostfwd_rule 
 	char word[WORD_MAX];
 	uint16_t last;
 
-	if (!take_address(&text, word, sizeof(word)))
+	if (!rule_take_address(&text, word, sizeof(word)))
 		return bad(err, rule, "Missing guest address");
 	r->any_guest = !*word;
 	if (*word && !rule_address(word, &r->guest))

@@ -16,6 +16,8 @@
 bool address_parse(const char *text, uint16_t port, struct sockaddr_storage *a);
 /* An address as rules have it: "1.2.3.4" or "[fec0::1]". */
 bool rule_address(const char *word, struct addr *a);
+/* Cuts "1.2.3.4:" or "[fec0::1]:" off; false if there is no ':'. */
+bool rule_take_address(const char **text, char *word, size_t room);
 /* "PORT" or "PORT-PORT". */
 bool rule_ports(const char *text, long min, uint16_t *first, uint16_t *last);
 
@@ -38,6 +40,18 @@ struct hostfwd_rule {
 bool hostfwd_parse(const char *text, struct hostfwd_rule *r, struct err *err);
 /* "[tcp|udp]:[HADDR]:HPORT[-HPORT]" or "unix:/PATH": what hostfwd_remove takes. */
 bool hostfwd_parse_host(const char *text, struct hostfwd_rule *r);
+
+/* "[tcp]:[ADDR]:PORT-TARGET" */
+struct guestfwd_rule {
+	struct addr address;
+	bool any_address;               /* none given: the network's number 4 */
+	uint16_t port;
+	enum { GUESTFWD_STREAM, GUESTFWD_COMMAND, GUESTFWD_SOCKET } kind;
+	struct sockaddr_storage to;     /* GUESTFWD_SOCKET */
+	const char *target;             /* what follows, without cmd: */
+};
+/* err: Invalid guest forwarding rule 'R' (REASON) */
+bool guestfwd_parse(const char *text, struct guestfwd_rule *r, struct err *err);
 
 /* Whether everything in the config is within its bounds: for embedders that fill in the fields themselves. */
 bool unet_config_check(const struct unet_config *c, struct err *err);

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "unet/command.h"
 #include "unet/unet.h"
 
 enum { RESERVED_FDS = 48 };     /* descriptors that the network leaves to the rest of the process */
@@ -267,6 +268,17 @@ static ssize_t host_file(void *owner, const char *path, char *buf, size_t size, 
 	return got;
 }
 
+static int host_run(void *owner, struct commands **all, const char *command)
+{
+	return keep_reserve(commands_run(all, owner, command));
+}
+
+static void host_stop(void *owner, struct commands *all)
+{
+	(void)owner;
+	commands_free(all);
+}
+
 static int host_device(void *owner, int fd, const char *name)
 {
 	(void)owner;
@@ -291,7 +303,7 @@ const struct unet_sockets *unet_host_sockets(void)
 		.set = host_set, .send = host_send, .receive = host_receive, .send_urgent = host_send_urgent,
 		.at_mark = host_at_mark, .errors = host_errors,
 		.shutdown = host_shutdown, .watch = host_watch, .rewatch = host_rewatch, .unwatch = host_unwatch,
-		.file = host_file, .device = host_device, .remove = host_remove,
+		.file = host_file, .run = host_run, .stop = host_stop, .device = host_device, .remove = host_remove,
 	};
 
 	return &host;

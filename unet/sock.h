@@ -14,6 +14,8 @@
 
 #include "base/loop.h"
 
+struct commands;
+
 enum sock_option {
 	SOCK_RESET_ON_CLOSE,            /* close sends RST and drops what is queued (SO_LINGER 0) */
 	SOCK_NODELAY,
@@ -65,6 +67,9 @@ struct unet_sockets {
 	 * taken.  Returns the length read, at most size.
 	 */
 	ssize_t (*file)(void *owner, const char *path, char *buf, size_t size, uint64_t *stamp);
+	/* A command of the host's and a stream to it (command.h); stop() ends all of *all. */
+	int (*run)(void *owner, struct commands **all, const char *command);
+	void (*stop)(void *owner, struct commands *all);
 	int (*device)(void *owner, int fd, const char *name);   /* send by this interface only */
 	int (*remove)(void *owner, const char *path);   /* the file of a unix socket, and nothing else */
 };

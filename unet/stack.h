@@ -130,6 +130,8 @@ struct ring;
 struct reassembly;
 struct dns;
 struct outside;
+struct commands;
+struct guest_forward;
 
 struct unet {
 	struct unet_config cfg;
@@ -185,6 +187,10 @@ struct unet {
 
 	struct dns *dns;
 	struct outside *outside;
+	struct guest_forward *guestfwds;
+	unsigned guestfwd_count;
+	struct in_addr reserved[UNET_RULES];    /* their addresses: not for guests */
+	struct commands *commands;
 	struct dhcp *dhcp;
 	struct tftp *tftp;              /* NULL: not asked for */
 	struct tftp_root *tftp_root;
@@ -232,6 +238,7 @@ void ndp_frame(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice s);   /
 /* --- ip.c --- */
 enum place {                    /* where a destination of the guest's leads */
 	PLACE_HOST, PLACE_DNS,          /* unet's own addresses */
+	PLACE_GUESTFWD,                 /* likewise: where guestfwd rules are */
 	PLACE_BROADCAST,                /* in the guest net */
 	PLACE_NOBODY,                   /* in the guest net, another guest's or no one's */
 	PLACE_OUTSIDE,
@@ -392,9 +399,20 @@ void fwd_print(struct unet *u, void (*out)(void *to, const char *line), void *to
  * family. */
 struct addr fwd_shown_source(const struct unet *u, const struct addr *peer, const struct addr *guest);
 
+/* --- guestfwd.c --- */
+bool guestfwd_init(struct unet *u, const struct unet_config *config, struct err *err);
+void guestfwd_free(struct unet *u);
+bool guestfwd_has(const struct unet *u, const struct addr *a);
+bool guestfwd_leads(const struct unet *u, const struct addr *a, uint16_t port);
+/* Connects to where it leads: 0, -EINPROGRESS, or why not; *fd is -1 or the socket. */
+int guestfwd_connect(struct unet *u, const struct addr *a, uint16_t port, int *fd);
+void guestfwd_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
+
 /* --- print.c --- */
 void print_row(void (*out)(void *to, const char *line), void *to, const char *label, int fd, const struct addr *src,
 	       int src_port, const struct addr *dst, int dst_port, uint32_t recvq, uint32_t sendq);
+void print_guestfwd_row(void (*out)(void *to, const char *line), void *to, const struct addr *a, int port, bool command,
+			const char *target);
 void print_path_row(void (*out)(void *to, const char *line), void *to, int fd, const char *path, const struct addr *dst,
 		    int dst_port);
 

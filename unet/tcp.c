@@ -416,33 +416,39 @@ static bool host_address(struct unet *u, const struct tcp_flow *f, struct sockad
 	return true;
 }
 
+/* Begins to connect; f->fd is the socket, if there is one.  0, -EINPROGRESS, or why not. */
+static int reach(struct tcp_flow *f)
+{
+	struct unet *u = f->u;
+	const struct addr *far = &f->flow.key.far;
+	struct sockaddr_storage to;
+	int r;
+
+	if (ip_place(u, far) == PLACE_GUESTFWD)
+		return guestfwd_connect(u, far, f->flow.key.far_port, &f->fd);
+	r = outside_check(u, far, f->flow.key.far_port);
+	if (r || !host_address(u, f, &to))
+		return r ? -r : -ECONNREFUSED;
+	r = outside_open(u, &to, SOCK_STREAM, 0);
+	if (r < 0)
+		return r;
+	f->fd = r;
+	return SOCK(u, connect, f->fd, &to);
+}
+
 static void start_connect(struct tcp_flow *f)
 {
 	struct unet *u = f->u;
-	struct sockaddr_storage to;
-	int r = outside_check(u, &f->flow.key.far, f->flow.key.far_port);
+	int r = reach(f);
 
-	if (r || !host_address(u, f, &to)) {
-		refused(f, r ? r : ECONNREFUSED);
-		return;
-	}
-	r = outside_open(u, &to, SOCK_STREAM, 0);
-	if (r < 0 && icmp_of_errno(-r)) {       /* a host without IPv6, an address that is gone */
-		refused(f, -r);
-		return;
-	}
-	if (r < 0) {                    /* out of descriptors: the guest will try again */
-		u->counters.dropped_limit++;
-		drop(f);
-		return;
-	}
-	f->fd = r;
-	r = SOCK(u, connect, f->fd, &to);
 	if (r == 0)
 		connected(f);
 	else if (r == -EINPROGRESS)
 		set_watch(f, LOOP_WRITE);
-	else
+	else if (r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM) {
+		u->counters.dropped_limit++;
+		drop(f);                /* the guest will try again */
+	} else
 		refused(f, -r);
 }
 
@@ -719,7 +725,7 @@ static bool syn_input(struct unet *u, const struct packet *p, const struct flow_
 		reuse(f);
 		f = NULL;
 	}
-	if (f || u->cfg.restricted)
+	if (f || (u->cfg.restricted && !guestfwd_leads(u, &key->far, key->far_port)))
 		return false;
 	open_from_guest(u, p, key, h);
 	return true;

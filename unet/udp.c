@@ -269,7 +269,7 @@ void udp_guest_input(struct unet *u, struct packet *p)
 			u->counters.dropped_restricted++;
 			return;
 		}
-	} else if (place == PLACE_DNS) {
+	} else if (place == PLACE_DNS || place == PLACE_GUESTFWD) {
 		icmp_error(u, p, ICMP_UNREACH_PORT);
 		return;
 	}

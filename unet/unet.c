@@ -53,7 +53,7 @@ static bool keep_texts(struct unet *u)
 	c->outbound_if = keep(&at, c->outbound_if);
 	for (size_t i = 0; c->dnssearch[i]; i++)
 		c->dnssearch[i] = keep(&at, c->dnssearch[i]);
-	c->hostfwds = 0;                /* the config's own are gone with it */
+	c->hostfwds = c->guestfwds = 0;                /* the config's own are gone with it */
 	c->net_text = c->host_text = c->dns_text = c->dhcpstart_text = NULL;
 	u->dhcp_cfg = (struct dhcp_config){
 		.server = c->host, .net = c->net, .mask = c->mask, .first = c->dhcpstart, .dns = c->dns,
@@ -184,7 +184,7 @@ struct unet *unet_new(const struct unet_config *config, struct err *err)
 		unet_free(u);
 		return NULL;
 	}
-	ok = svc_init(u, err) && outside_init(u, err);
+	ok = guestfwd_init(u, config, err) && svc_init(u, err) && outside_init(u, err);
 	for (unsigned i = 0; ok && i < config->hostfwds; i++)
 		ok = unet_hostfwd_add(u, config->hostfwd[i], NULL, err);
 	if (!ok) {
@@ -210,6 +210,7 @@ void unet_free(struct unet *u)
 	reass_free(u->reassembly);
 	netif_free_queue(u);
 	timer_cancel(&u->flow_timer);
+	guestfwd_free(u);
 	outside_free(u);
 	free(u->datagram);
 	free(u->texts);

@@ -63,6 +63,14 @@ struct unet_config {
 	unsigned dns_hosts;
 	const char *hostfwd[UNET_RULES];        /* rules that unet_new() sets up, see unet_hostfwd_add() */
 	unsigned hostfwds;
+	const char *guestfwd[UNET_RULES];       /* "[tcp]:[ADDR]:PORT-TARGET" */
+	unsigned guestfwds;
+	/*
+	 * A connection of the guest's to a TARGET that is not cmd:, tcp: or unix:.  Returns a connected, non-blocking stream
+	 * socket, which the stack closes, or -errno.  NULL: such targets are refused.
+	 */
+	int (*guestfwd_open)(void *owner, const char *target);
+	void *guestfwd_owner;
 	struct unet_filter filter[UNET_FILTERS];        /* the first that matches decides (outside.c) */
 	unsigned filters;
 	struct in_addr outbound4;       /* source of what leaves the host; 0: the host chooses */
@@ -112,6 +120,9 @@ struct port *unet_port(struct unet *u);
 bool unet_hostfwd_add(struct unet *u, const char *rule, uint16_t *bound, struct err *err);
 /* "[tcp|udp]:[HADDR]:HPORT[-HPORT]" or "unix:/PATH". */
 bool unet_hostfwd_remove(struct unet *u, const char *rule, struct err *err);
+
+/* The TARGET of a guestfwd rule that guestfwd_open would be asked for; NULL if it would not. */
+const char *unet_guestfwd_stream(const char *rule);
 
 /* The table of `info usernet`, QEMU's columns. */
 void unet_print(struct unet *u, void (*out)(void *to, const char *line), void *to);

@@ -157,6 +157,29 @@ static int connect_(void *owner, int fd, const struct sockaddr_storage *a)
 	return r;
 }
 
+static int run_(void *owner, struct commands **all, const char *command)
+{
+	struct fake_sockets *f = owner;
+	int fd = f->run_error < 0 ? f->run_error : take_fd(f);
+
+	if (fd < 0)
+		return fd;
+	f->s[fd].family = AF_UNIX;
+	f->s[fd].type = SOCK_STREAM;
+	f->s[fd].connected = true;
+	snprintf(f->command, sizeof(f->command), "%s", command);
+	*all = (struct commands *)f;            /* never looked into */
+	return fd;
+}
+
+static void stop_(void *owner, struct commands *all)
+{
+	struct fake_sockets *f = owner;
+
+	assert(all == (struct commands *)f);
+	f->stopped = true;
+}
+
 static int device_(void *owner, int fd, const char *name)
 {
 	struct fake_socket *s = get(owner, fd);
@@ -428,7 +451,7 @@ const struct unet_sockets fake_sockets_ops = {
 	.name = name_, .error = error_, .set = set_, .send = send_, .receive = receive_, .errors = errors_,
 	.send_urgent = send_urgent_, .at_mark = at_mark_,
 	.shutdown = shutdown_, .watch = watch_, .rewatch = rewatch_, .unwatch = unwatch_, .file = file_,
-	.device = device_, .remove = remove_,
+	.run = run_, .stop = stop_, .device = device_, .remove = remove_,
 };
 
 /* --- the other side --------------------------------------------------------------------------------------------- */

@@ -70,6 +70,9 @@ struct fake_sockets {
 	char stale[108];                /* a unix socket's file that nobody listens at any more */
 	unsigned removed;
 	const char *own;                /* address of the host's, "1.2.3.4:"; "": none */
+	char command[80];               /* the last one run */
+	int run_error;                  /* what run() returns instead, if negative */
+	bool stopped;
 	int bind_error;                 /* errno of the next bind()s */
 };
 
