@@ -9,9 +9,9 @@
  *
  * lwIP's state is global: one engine, one thread, instances told apart by netif index.
  *
- * lwIP walks lists of all connections for each segment and for each tick of its timers.  So its lists are empty but while
- * it works, and then hold what it works on: the one connection that flow.c found for a segment, or, for a tick, those
- * that have something in flight (struct engine_timed).  Idle connections cost nothing.
+ * lwIP walks lists of all connections for each segment and for each tick of its timers.  So its lists are empty but
+ * while it works, and then hold what it works on: the one connection that flow.c found for a segment, or, for a tick,
+ * those that have something in flight (struct engine_timed).  Idle connections cost nothing.
  *
  * Faults of 2.1.3 that a guest could reach, and what keeps it away (each has a replay in test_engine.c):
  *  1. tcp_getoptbyte reads past a truncated option      tcp.c rewrites the options: SYN: MSS and WS, others: none

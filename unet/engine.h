@@ -17,8 +17,8 @@ struct engine_timed {
 /* After anything that lwIP did with a pcb (NULL: there is none any more). */
 void engine_timed(struct engine_timed *t, struct tcp_pcb *pcb);
 /*
- * Hands lwIP one segment: hdr is the checked TCP header with the options that lwIP may see, payload may be empty.  It is
- * for pcb (NULL: for nobody, to be refused); with listen the SYN opens u->opening.
+ * Hands lwIP one segment: hdr is the checked TCP header with the options that lwIP may see, payload may be empty.
+ * It is for pcb (NULL: for nobody, to be refused); with listen the SYN opens u->opening.
  */
 void engine_input(struct unet *u, const struct packet *p, const uint8_t *hdr, unsigned hdr_len, struct slice payload,
 		  struct tcp_pcb *pcb, bool listen);

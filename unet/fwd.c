@@ -35,7 +35,8 @@ static const struct forward_peer *find_peer(const struct forward *f, const struc
 	return NULL;
 }
 
-struct addr fwd_remember_peer(struct forward *f, const struct sockaddr_storage *peer)
+struct addr fwd_remember_peer(struct forward *f, const struct sockaddr_storage *peer,
+			      const struct sockaddr_storage *local)
 {
 	struct forward_peer *p;
 	struct addr real = f->guest, shown;
@@ -51,14 +52,13 @@ struct addr fwd_remember_peer(struct forward *f, const struct sockaddr_storage *
 	p->shown = shown;
 	p->port = port;
 	p->real = *peer;
+	p->local = *local;
 	return shown;
 }
 
-const struct sockaddr_storage *fwd_peer(const struct forward *f, const struct addr *shown, uint16_t port)
+const struct forward_peer *fwd_peer(const struct forward *f, const struct addr *shown, uint16_t port)
 {
-	const struct forward_peer *p = find_peer(f, shown, port);
-
-	return p ? &p->real : NULL;
+	return find_peer(f, shown, port);
 }
 
 static void clients(void *owner, unsigned events)
@@ -176,6 +176,8 @@ static int open_rule(struct unet *u, struct forward *f)
 	f->fd = r;
 	r = bind_rule(u, f);
 	f->owns_path = r >= 0 && f->bound.ss_family == AF_UNIX;
+	if (f->udp)                     /* a client is answered from the address that it spoke to */
+		SOCK(u, set, f->fd, SOCK_LOCAL, 1);
 	if (r >= 0 && !f->udp)
 		r = SOCK(u, listen, f->fd, BACKLOG);
 	if (r >= 0 && !f->owns_path)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * ICMP (RFC 792) and ICMPv6 (RFC 4443): echo for unet's own addresses answered here, echo to anywhere else by
- * unprivileged ping sockets, and the errors that the guest is told.  A ping socket serves one identifier of the guest's;
- * the host gives it its own on the wire, so two guests may use the same.
+ * unprivileged ping sockets, and the errors that the guest is told.  A ping socket serves one identifier of the
+ * guest's; the host gives it its own on the wire, so two guests may use the same.
  */
 #include <errno.h>
 

@@ -264,7 +264,7 @@ void ip_send_to(struct unet *u, const uint8_t *mac, const struct addr *src, cons
 {
 	uint32_t len = p->tot_len, ip_len = ip_hlen(dst), room = u->cfg.mtu - ip_len, id;
 
-	if (len + ip_len <= u->cfg.mtu) {
+	if (len + ip_len <= u->cfg.mtu || (facts && facts->gso)) {
 		pbuf_add_header(p, ip_len);
 		ip_header(u, p->payload, src, dst, protocol, ttl, (uint16_t)len);
 		send_whole(u, mac, src, dst, p, facts);

@@ -39,6 +39,7 @@ void mapping_close(struct mapping *m)
 {
 	struct unet *u = m->u;
 
+	udp_flush(u);                   /* some of it may be for this socket */
 	unpause(m);
 	SOCK(u, unwatch, &m->watch);
 	SOCK(u, close, m->fd);
@@ -49,7 +50,10 @@ void mapping_pass_ttl(struct mapping *m, uint8_t guest_ttl)
 {
 	uint8_t ttl = guest_ttl - 1;
 
-	if (m->ttl != ttl && ttl && SOCK(m->u, set, m->fd, SOCK_TTL, ttl) == 0)
+	if (m->ttl == ttl || !ttl)
+		return;
+	udp_flush(m->u);                /* the last one's datagrams */
+	if (SOCK(m->u, set, m->fd, SOCK_TTL, ttl) == 0)
 		m->ttl = ttl;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A mapping: an endpoint of the guest's (a UDP port, an echo identifier) that owns a datagram socket of the host's.  What
- * udp.c and icmp.c share.
+ * A mapping: an endpoint of the guest's (a UDP port, an echo identifier) that owns a datagram socket of the host's.
+ * What udp.c and icmp.c share.
  */
 #ifndef UNET_MAPPING_H
 #define UNET_MAPPING_H
@@ -21,7 +21,7 @@ struct mapping {
 };
 
 bool mappings_init(struct unet *u, struct flow_table *t, uint32_t limit);
-/* Takes fd, and calls `readable` with the mapping.  NULL, fd closed, if it can't be watched.  The table must have room. */
+/* Takes fd, and calls `readable` with the mapping.  NULL, fd closed, if it can't be watched.  The table has room. */
 struct mapping *mapping_new(struct unet *u, struct flow_table *t, const struct flow_key *key, unsigned list, int fd,
 			    void (*readable)(void *owner, unsigned events));
 void mapping_close(struct mapping *m);

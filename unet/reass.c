@@ -172,6 +172,7 @@ static void deliver(struct reassembly *r, struct datagram *d)
 	p.copied = true;
 	ip_deliver(u, &p);
 	tcp_flush_pieces(u);            /* they point into buf */
+	udp_flush(u);
 	free(buf);
 }
 

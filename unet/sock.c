@@ -7,6 +7,7 @@
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -16,7 +17,15 @@
 #include "unet/command.h"
 #include "unet/unet.h"
 
-enum { RESERVED_FDS = 48 };     /* descriptors that the network leaves to the rest of the process */
+enum {
+	RESERVED_FDS = 48,              /* descriptors that the network leaves to the rest of the process */
+	SOCK_PIECES = 128,              /* of one datagram */
+};
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103                 /* linux/udp.h */
+#define UDP_GRO 104
+#endif
 
 static socklen_t length_of(const struct sockaddr_storage *a)
 {
@@ -127,11 +136,17 @@ static int host_set(void *owner, int fd, enum sock_option option, int value)
 		return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, value);
 	case SOCK_PORT_LATER:
 		return set_int(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, value);
+	case SOCK_MERGE:
+		return set_int(fd, IPPROTO_UDP, UDP_GRO, value);
+	case SOCK_LOCAL:
 	case SOCK_TTL:
 	case SOCK_ERROR_QUEUE:
 		break;
 	}
 	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len);
+	if (option == SOCK_LOCAL)
+		return family == AF_INET6 ? set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, value) :
+					    set_int(fd, IPPROTO_IP, IP_PKTINFO, value);
 	if (family == AF_INET6)
 		return set_int(fd, IPPROTO_IPV6, option == SOCK_TTL ? IPV6_UNICAST_HOPS : IPV6_RECVERR, value);
 	return set_int(fd, IPPROTO_IP, option == SOCK_TTL ? IP_TTL : IP_RECVERR, value);
@@ -166,6 +181,155 @@ static ssize_t host_receive(void *owner, int fd, const struct iovec *iov, int n,
 	do
 		r = recvmsg(fd, &m, MSG_DONTWAIT | (from ? MSG_TRUNC : 0));
 	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
+}
+
+/* --- datagrams in batches ---------------------------------------------------------------------------------------- */
+
+/* Room for what goes along with one datagram: its segments' length and an address. */
+union control {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct in6_pktinfo))];
+};
+
+static void read_control(struct msghdr *m, struct sock_in *d)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+			int size;
+
+			memcpy(&size, CMSG_DATA(c), sizeof(size));
+			d->segment = (uint32_t)size < d->len ? (uint16_t)size : 0;
+		} else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			struct sockaddr_in *in = (struct sockaddr_in *)&d->local;
+			struct in_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			in->sin_family = AF_INET;
+			in->sin_addr = info.ipi_spec_dst;
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+			struct sockaddr_in6 *in = (struct sockaddr_in6 *)&d->local;
+			struct in6_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			in->sin6_family = AF_INET6;
+			in->sin6_addr = info.ipi6_addr;
+			in->sin6_scope_id = IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr) ? info.ipi6_ifindex : 0;
+		}
+	}
+}
+
+static int host_receive_many(void *owner, int fd, struct sock_in *d, int n)
+{
+	struct mmsghdr m[SOCK_BATCH];
+	struct iovec iov[SOCK_BATCH];
+	union control control[SOCK_BATCH];
+	int r;
+
+	(void)owner;
+	n = n < SOCK_BATCH ? n : SOCK_BATCH;
+	for (int i = 0; i < n; i++) {
+		iov[i] = (struct iovec){ d[i].data, d[i].room };
+		m[i].msg_hdr = (struct msghdr){ .msg_name = &d[i].from, .msg_namelen = sizeof(d[i].from), .msg_iov = &iov[i],
+						.msg_iovlen = 1, .msg_control = control[i].bytes,
+						.msg_controllen = sizeof(control[i].bytes) };
+	}
+	do
+		r = recvmmsg(fd, m, (unsigned)n, MSG_DONTWAIT | MSG_TRUNC, NULL);
+	while (r < 0 && errno == EINTR);
+	for (int i = 0; i < r; i++) {
+		d[i].len = m[i].msg_len;
+		d[i].segment = 0;
+		d[i].local.ss_family = AF_UNSPEC;
+		read_control(&m[i].msg_hdr, &d[i]);
+	}
+	return r < 0 ? -errno : r;
+}
+
+static struct cmsghdr *add_control(struct msghdr *m, union control *room, int level, int type, size_t len)
+{
+	struct cmsghdr *c = (struct cmsghdr *)(room->bytes + m->msg_controllen);
+
+	m->msg_control = room->bytes;
+	m->msg_controllen += CMSG_SPACE(len);
+	c->cmsg_level = level;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(len);
+	return c;
+}
+
+static void describe(struct msghdr *m, union control *room, const struct sock_out *d)
+{
+	*m = (struct msghdr){ .msg_name = (void *)d->to, .msg_namelen = length_of(d->to), .msg_iov = (struct iovec *)d->iov,
+			      .msg_iovlen = (size_t)d->n };
+	memset(room, 0, sizeof(*room));
+	if (d->segment)
+		memcpy(CMSG_DATA(add_control(m, room, IPPROTO_UDP, UDP_SEGMENT, sizeof(d->segment))), &d->segment,
+		       sizeof(d->segment));
+	if (d->local && d->local->ss_family == AF_INET) {
+		struct in_pktinfo info = { .ipi_spec_dst = ((const struct sockaddr_in *)d->local)->sin_addr };
+
+		memcpy(CMSG_DATA(add_control(m, room, IPPROTO_IP, IP_PKTINFO, sizeof(info))), &info, sizeof(info));
+	} else if (d->local && d->local->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)d->local;
+		struct in6_pktinfo info = { .ipi6_addr = in->sin6_addr, .ipi6_ifindex = in->sin6_scope_id };
+
+		memcpy(CMSG_DATA(add_control(m, room, IPPROTO_IPV6, IPV6_PKTINFO, sizeof(info))), &info, sizeof(info));
+	}
+}
+
+/* Segments one by one, for a host or a path that does not cut them.  Returns 1, or -errno if the first fails. */
+static int send_singly(int fd, const struct sock_out *d)
+{
+	struct sock_out one = { .to = d->to, .local = d->local };
+	size_t skip = 0;
+	int at = 0, sent = 0;
+
+	while (at < d->n) {
+		struct iovec iov[SOCK_PIECES];
+		union control control;
+		struct msghdr m;
+		size_t left = d->segment;
+		int n = 0;
+
+		while (left && at < d->n && n < SOCK_PIECES) {
+			size_t here = d->iov[at].iov_len - skip;
+
+			here = here < left ? here : left;
+			iov[n++] = (struct iovec){ (char *)d->iov[at].iov_base + skip, here };
+			left -= here;
+			skip += here;
+			if (skip == d->iov[at].iov_len) {
+				at++;
+				skip = 0;
+			}
+		}
+		one.iov = iov;
+		one.n = n;
+		describe(&m, &control, &one);
+		if (sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && !sent)
+			return -errno;
+		sent = 1;
+	}
+	return 1;
+}
+
+static int host_send_many(void *owner, int fd, const struct sock_out *d, int n)
+{
+	struct mmsghdr m[SOCK_BATCH];
+	union control control[SOCK_BATCH];
+	int r;
+
+	(void)owner;
+	n = n < SOCK_BATCH ? n : SOCK_BATCH;
+	for (int i = 0; i < n; i++)
+		describe(&m[i].msg_hdr, &control[i], &d[i]);
+	do
+		r = sendmmsg(fd, m, (unsigned)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (r < 0 && errno == EINTR);
+	if (r < 0 && d->segment && (errno == EINVAL || errno == EIO || errno == EMSGSIZE || errno == ENOPROTOOPT ||
+				    errno == EOPNOTSUPP))
+		return send_singly(fd, d);
 	return r < 0 ? -errno : r;
 }
 
@@ -301,7 +465,7 @@ const struct unet_sockets *unet_host_sockets(void)
 		.open = host_open, .close = host_close, .bind = host_bind, .connect = host_connect,
 		.listen = host_listen, .accept = host_accept, .name = host_name, .error = host_error,
 		.set = host_set, .send = host_send, .receive = host_receive, .send_urgent = host_send_urgent,
-		.at_mark = host_at_mark, .errors = host_errors,
+		.receive_many = host_receive_many, .send_many = host_send_many, .at_mark = host_at_mark, .errors = host_errors,
 		.shutdown = host_shutdown, .watch = host_watch, .rewatch = host_rewatch, .unwatch = host_unwatch,
 		.file = host_file, .run = host_run, .stop = host_stop, .device = host_device, .remove = host_remove,
 	};

@@ -25,7 +25,30 @@ enum sock_option {
 	SOCK_KEEPALIVE,
 	SOCK_OOB_INLINE,                /* urgent data stays in the stream, where at_mark() finds it */
 	SOCK_V6ONLY,
+	SOCK_LOCAL,                     /* tell datagrams' destination: struct sock_in.local */
+	SOCK_MERGE,                     /* datagrams may come several in one: struct sock_in.segment */
 	SOCK_PORT_LATER,                /* bind() to port 0 takes none yet: connect() does (IP_BIND_ADDRESS_NO_PORT) */
+};
+
+enum { SOCK_BATCH = 32, SOCK_SEGMENTS = 64 };   /* datagrams of one call; segments of one datagram */
+
+/* A datagram received: `room` bytes at `data` were offered. */
+struct sock_in {
+	void *data;
+	uint32_t room;
+	uint32_t len;                   /* its whole length, even if there was less room */
+	uint16_t segment;               /* several datagrams in one, all but the last of this length (UDP GRO); 0: one */
+	struct sockaddr_storage from;
+	struct sockaddr_storage local;  /* which of the host's addresses it was sent to, if SOCK_LOCAL is set; or AF_UNSPEC */
+};
+
+/* A datagram to send. */
+struct sock_out {
+	const struct iovec *iov;
+	int n;
+	uint16_t segment;               /* as above (UDP GSO), at most SOCK_SEGMENTS of them */
+	const struct sockaddr_storage *to;
+	const struct sockaddr_storage *local;   /* the source; NULL or AF_UNSPEC: the host chooses */
 };
 
 /* One entry of a datagram socket's error queue. */
@@ -53,6 +76,9 @@ struct unet_sockets {
 	/* `to` and `from` are NULL on streams.  A datagram longer than the buffer returns its whole length. */
 	ssize_t (*send)(void *owner, int fd, const struct iovec *iov, int n, const struct sockaddr_storage *to);
 	ssize_t (*receive)(void *owner, int fd, const struct iovec *iov, int n, struct sockaddr_storage *from);
+	/* Up to SOCK_BATCH datagrams; returns how many, or -errno if the first one fails. */
+	int (*receive_many)(void *owner, int fd, struct sock_in *d, int n);
+	int (*send_many)(void *owner, int fd, const struct sock_out *d, int n);
 	ssize_t (*send_urgent)(void *owner, int fd, uint8_t byte);      /* one byte as TCP's urgent data (MSG_OOB) */
 	int (*at_mark)(void *owner, int fd);    /* 1: the next byte to receive is urgent data (sockatmark) */
 	int (*errors)(void *owner, int fd, struct sock_error *e);       /* -EAGAIN: none left */

@@ -38,6 +38,7 @@ enum {
 	OUT_QUEUE = 256, OUT_DATA = 192,        /* frames; those that can wait stop at OUT_DATA */
 	OUT_IOV = 12,                           /* pieces of one frame behind its Ethernet header */
 	FORWARDS = 1024, PEERS = 32,
+	DATAGRAM = 65536,
 	RESOLVERS = 8, DNS_QUERIES = 512,
 };
 
@@ -119,7 +120,7 @@ struct forward {
 	struct forward_peer {           /* UDP: who came lately, as the guest sees it and as it is */
 		struct addr shown;
 		uint16_t port;
-		struct sockaddr_storage real;
+		struct sockaddr_storage real, local;    /* and which address of the host's it spoke to */
 	} peers[PEERS];
 	unsigned next_peer;
 };
@@ -182,7 +183,9 @@ struct unet {
 	struct timer flow_timer;
 	struct mapping *paused;         /* wait until the port has room */
 	bool forwards_paused;           /* and so do UDP forwards */
-	uint8_t *datagram;              /* 65536 bytes to receive into */
+	uint8_t *datagram;              /* DATAGRAM bytes to receive into, and for udp_io.c as many times SOCK_BATCH */
+	struct udp_out *udp_out;        /* datagrams on their way to the host */
+	unsigned udp_out_count, udp_frames;     /* frames that a datagram took, lately */
 	bool ping_warned;
 
 	struct dns *dns;
@@ -338,7 +341,10 @@ void mappings_print(struct unet *u, const struct flow_table *t, const char *prot
 
 /* --- udp.c --- */
 bool udp_init(struct unet *u);
+void udp_io_free(struct unet *u);
 void udp_guest_input(struct unet *u, struct packet *p);
+/* What the guest sent goes to the sockets: the frames' memory is about to go away, or a socket. */
+void udp_flush(struct unet *u);
 void udp_send(struct unet *u, const struct addr *src, uint16_t src_port, const struct addr *dst, uint16_t dst_port,
 	      const void *data, uint32_t len);
 void udp_resume(struct unet *u);                        /* the port has room again */
@@ -390,9 +396,10 @@ void fwd_free(struct unet *u);
 struct forward *fwd_find_udp(struct unet *u, const struct addr *guest, uint16_t port, const struct addr *far,
 			     uint16_t far_port);
 /* A client of f has sent something: returns its address as the guest sees it. */
-struct addr fwd_remember_peer(struct forward *f, const struct sockaddr_storage *peer);
+struct addr fwd_remember_peer(struct forward *f, const struct sockaddr_storage *peer,
+			      const struct sockaddr_storage *local);
 /* Where the client that the guest sees at this address really is; NULL if there is none. */
-const struct sockaddr_storage *fwd_peer(const struct forward *f, const struct addr *shown, uint16_t port);
+const struct forward_peer *fwd_peer(const struct forward *f, const struct addr *shown, uint16_t port);
 void fwd_accept_again(struct unet *u, uint64_t now);
 void fwd_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
 /* How a host peer looks to the guest: itself, or the gateway if it is loopback, inside the guest's net, or of the other

@@ -12,40 +12,15 @@
 #include "base/checksum.h"
 #include "lwip/pbuf.h"
 #include "unet/mapping.h"
+#include "unet/udp_io.h"
 
 enum {
 	LIST_ANSWERED = 0, LIST_ASKED = 1, LIST_DNS = 2,
-	BURST = 32,                     /* datagrams read per wake-up of one socket */
+	BURST = 32,                     /* errors read per wake-up of one socket */
 	DNS_PORT = 53,
 };
 
 /* --- to the guest ----------------------------------------------------------------------------------------------- */
-
-static void send_pbuf(struct unet *u, const struct addr *src, uint16_t src_port, const struct addr *dst,
-		      uint16_t dst_port, struct pbuf *p)
-{
-	uint16_t ip_len = (uint16_t)ip_hlen(dst);
-	struct facts facts = { .needs_csum = true, .csum_start = ip_len, .csum_offset = 6,
-			       .hdr_len = ip_len + UDP_HLEN };
-	uint8_t *h = p->payload;
-
-	put_be16(h, src_port);
-	put_be16(h + 2, dst_port);
-	put_be16(h + 4, p->tot_len);
-	put_be16(h + 6, checksum_fold(ip_pseudo(src, dst, PROTO_UDP, p->tot_len)));
-	ip_send(u, src, dst, PROTO_UDP, TTL_DEFAULT, p, &facts);
-}
-
-void udp_send(struct unet *u, const struct addr *src, uint16_t src_port, const struct addr *dst, uint16_t dst_port,
-	      const void *data, uint32_t len)
-{
-	struct pbuf *p = ip_alloc(UDP_HLEN + len);
-
-	if (!p)
-		return;
-	memcpy((uint8_t *)p->payload + UDP_HLEN, data, len);
-	send_pbuf(u, src, src_port, dst, dst_port, p);
-}
 
 /*
  * Tells the guest of an ICMP error that a datagram of its own met; the quote is put together again from what is
@@ -76,33 +51,13 @@ void udp_icmp_from_error(struct unet *u, const struct sock_error *e, const struc
 static int relay(struct unet *u, int fd, const struct addr *guest, uint16_t guest_port, unsigned events,
 		 struct forward *forward)
 {
-	int got = 0;
-
 	if (events & LOOP_HUP) {
 		struct sock_error e;
 
 		for (int i = 0; i < BURST && SOCK(u, errors, fd, &e) == 0; i++)
 			udp_icmp_from_error(u, &e, guest, guest_port);
 	}
-	for (int i = 0; i < BURST && netif_room(u); i++) {
-		struct sockaddr_storage from;
-		struct iovec iov = { u->datagram, 65536 };
-		ssize_t n = SOCK(u, receive, fd, &iov, 1, &from);
-		struct addr src;
-		uint16_t port;
-
-		if (n < 0) {
-			if (n == -EAGAIN)
-				break;
-			continue;               /* an error of an earlier send: the queue told it */
-		}
-		if (n > 65535 - IP4_HLEN - UDP_HLEN || !addr_from_sock(&from, &src, &port) || port == 0)
-			continue;
-		src = forward ? fwd_remember_peer(forward, &from) : fwd_shown_source(u, &src, guest);
-		udp_send(u, &src, port, guest, guest_port, u->datagram, (uint32_t)n);
-		got++;
-	}
-	return got;
+	return udp_from_host(u, fd, guest, guest_port, forward);
 }
 
 /* --- mappings --------------------------------------------------------------------------------------------------- */
@@ -159,6 +114,7 @@ static struct mapping *open_flow(struct unet *u, const struct flow_key *key, uns
 	}
 	if (u->udp.count == u->udp.limit)
 		evict(u);
+	SOCK(u, set, fd, SOCK_MERGE, 1);
 	f = mapping_new(u, &u->udp, key, list, fd, readable);
 	if (f)
 		u->counters.udp_opened++;
@@ -167,26 +123,6 @@ static struct mapping *open_flow(struct unet *u, const struct flow_key *key, uns
 
 /* --- from the guest --------------------------------------------------------------------------------------------- */
 
-/* One datagram, or a run of equal ones (GSO_UDP_L4). */
-static ssize_t send_to_host(struct unet *u, int fd, struct slice data, uint32_t each, const struct sockaddr_storage *to)
-{
-	struct iovec iov[FRAME_IOV_MAX];
-	ssize_t r = 0;
-
-	do {
-		struct slice one = slice_cut(data, each ? each : data.len);
-		int n = slice_iov(one, iov, FRAME_IOV_MAX);
-
-		if (n < 0)
-			return -EMSGSIZE;
-		r = SOCK(u, send, fd, iov, n, to);
-		if (r == -ECONNREFUSED || r == -EHOSTUNREACH || r == -ENETUNREACH)
-			r = SOCK(u, send, fd, iov, n, to);      /* that was an earlier datagram's error */
-		data = slice_from(data, one.len);
-	} while (each && data.len && r >= 0);
-	return r;
-}
-
 static void to_outside(struct unet *u, struct packet *p, uint16_t src_port, uint16_t dst_port, struct slice data)
 {
 	struct flow_key key = { .guest = p->src, .guest_port = src_port };
@@ -194,8 +130,7 @@ static void to_outside(struct unet *u, struct packet *p, uint16_t src_port, uint
 	struct sockaddr_storage to;
 	struct mapping *f;
 	struct forward *fwd = fwd_find_udp(u, &p->src, src_port, &p->dst, dst_port);
-	const struct sockaddr_storage *client = fwd ? fwd_peer(fwd, &p->dst, dst_port) : NULL;
-	ssize_t r;
+	const struct forward_peer *client = fwd ? fwd_peer(fwd, &p->dst, dst_port) : NULL;
 	int fd, error = 0;
 
 	if (!client)
@@ -210,7 +145,7 @@ static void to_outside(struct unet *u, struct packet *p, uint16_t src_port, uint
 	}
 	addr_to_sock(&dst, dst_port, &to);
 	if (client)
-		to = *client;
+		to = client->real;
 	if (fwd) {
 		fd = fwd->fd;
 	} else {
@@ -229,9 +164,7 @@ static void to_outside(struct unet *u, struct packet *p, uint16_t src_port, uint
 		mapping_pass_ttl(f, p->ttl);
 		fd = f->fd;
 	}
-	r = send_to_host(u, fd, data, p->gso == GSO_UDP_L4 ? p->gso_size : 0, &to);
-	if (r < 0 && r != -EAGAIN && icmp_of_errno((int)-r))
-		icmp_error(u, p, icmp_of_errno((int)-r));
+	udp_to_host(u, fd, p, data, &to, client ? &client->local : NULL);
 }
 
 void udp_guest_input(struct unet *u, struct packet *p)
@@ -306,7 +239,7 @@ void udp_resume(struct unet *u)
 
 bool udp_init(struct unet *u)
 {
-	if (!mappings_init(u, &u->udp, u->cfg.limits.udp_flows))
+	if (!mappings_init(u, &u->udp, u->cfg.limits.udp_flows) || !udp_io_init(u))
 		return false;
 	u->udp.lists[LIST_ANSWERED].idle_ns = S(300);
 	u->udp.lists[LIST_ASKED].idle_ns = S(30);

@@ -123,6 +123,7 @@ void unet_leave(struct unet *u)
 		return;
 	}
 	do {
+		udp_flush(u);
 		tcp_work(u);
 		netif_flush(u);
 		/* who met a full queue goes on; so does who met a full port, once ready() was called */
@@ -176,7 +177,7 @@ struct unet *unet_new(const struct unet_config *config, struct err *err)
 	timer_init(&u->flow_timer, u->cfg.clock, expire, u);
 	arp_init(u);
 	netif_init_port(u);
-	u->datagram = malloc(65536);
+	u->datagram = malloc(DATAGRAM * SOCK_BATCH);    /* of which little is ever touched */
 	u->reassembly = reass_new(u, u->cfg.limits.fragments);
 	if (!u->datagram || !u->reassembly || !keep_texts(u) || !tcp_flows_init(u) || !udp_init(u) || !icmp_init(u) ||
 	    !engine_attach(u)) {
@@ -203,6 +204,7 @@ void unet_free(struct unet *u)
 	fwd_free(u);
 	tcp_flows_free(u);
 	mappings_free(&u->udp);
+	udp_io_free(u);
 	mappings_free(&u->icmp);
 	svc_free(u);
 	engine_detach(u);

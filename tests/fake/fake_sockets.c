@@ -250,6 +250,8 @@ static int set_(void *owner, int fd, enum sock_option option, int value)
 		s->reset_on_close = true;
 	else if (option == SOCK_TTL)
 		s->ttl = value;
+	else if (option == SOCK_LOCAL)
+		s->tell_local = value;
 	else if (option == SOCK_KEEPALIVE)
 		s->keepalive = value;
 	return 0;
@@ -292,6 +294,8 @@ static void keep_datagram(struct fake_datagram *d, const struct sockaddr_storage
 {
 	free(d->data);
 	d->addr = *a;
+	d->local.ss_family = AF_UNSPEC;
+	d->segment = 0;
 	d->len = len;
 	d->data = malloc(len + 1);
 	assert(d->data);
@@ -310,6 +314,7 @@ static ssize_t send_(void *owner, int fd, const struct iovec *iov, int n, const 
 		if (e)
 			return -e;
 		keep_datagram(d, to ? to : &s->peer, len);
+		d->ttl = s->ttl;
 		gather(d->data, iov, n, len);
 		s->out_count++;
 		return (ssize_t)len;
@@ -363,6 +368,56 @@ static ssize_t receive_(void *owner, int fd, const struct iovec *iov, int n, str
 	if (s->input_at >= s->mark)
 		s->mark = 0;
 	return got ? (ssize_t)got : s->eof ? 0 : -EAGAIN;
+}
+
+static int receive_many_(void *owner, int fd, struct sock_in *d, int n)
+{
+	struct fake_socket *s = get(owner, fd);
+
+	for (int i = 0; i < n; i++) {
+		struct fake_datagram *in = &s->in[s->in_first];
+		struct iovec iov = { d[i].data, d[i].room };
+		ssize_t r;
+
+		d[i].segment = s->in_count ? in->segment : 0;
+		d[i].local.ss_family = AF_UNSPEC;
+		if (s->in_count && s->tell_local)
+			d[i].local = in->local;
+		r = receive_(owner, fd, &iov, 1, &d[i].from);
+		if (r < 0)
+			return i ? i : (int)r;
+		d[i].len = (uint32_t)r;
+	}
+	return n;
+}
+
+static int send_many_(void *owner, int fd, const struct sock_out *d, int n)
+{
+	struct fake_socket *s = get(owner, fd);
+
+	s->many_calls++;
+	for (int i = 0; i < n; i++) {
+		size_t len = total(d[i].iov, d[i].n), each = d[i].segment ? d[i].segment : len, at = 0;
+		uint8_t *all = malloc(len + 1);
+
+		assert(all && (!d[i].segment || (len + each - 1) / each <= SOCK_SEGMENTS));
+		gather(all, d[i].iov, d[i].n, len);
+		s->merged += d[i].segment != 0;
+		do {
+			struct iovec iov = { all + at, MIN(each, len - at) };
+			ssize_t r = send_(owner, fd, &iov, 1, d[i].to);
+
+			if (r < 0) {
+				free(all);
+				return i ? i : (int)r;
+			}
+			if (d[i].local)
+				s->out[(s->out_count - 1) % FAKE_DATAGRAMS].local = *d[i].local;
+			at += each;
+		} while (at < len);
+		free(all);
+	}
+	return n;
 }
 
 static ssize_t send_urgent_(void *owner, int fd, uint8_t byte)
@@ -449,7 +504,7 @@ static ssize_t file_(void *owner, const char *path, char *buf, size_t size, uint
 const struct unet_sockets fake_sockets_ops = {
 	.open = open_, .close = close_, .bind = bind_, .connect = connect_, .listen = listen_, .accept = accept_,
 	.name = name_, .error = error_, .set = set_, .send = send_, .receive = receive_, .errors = errors_,
-	.send_urgent = send_urgent_, .at_mark = at_mark_,
+	.receive_many = receive_many_, .send_many = send_many_, .send_urgent = send_urgent_, .at_mark = at_mark_,
 	.shutdown = shutdown_, .watch = watch_, .rewatch = rewatch_, .unwatch = unwatch_, .file = file_,
 	.run = run_, .stop = stop_, .device = device_, .remove = remove_,
 };
@@ -589,6 +644,15 @@ void fake_peer_datagram(struct fake_sockets *f, int fd, const char *from, uint16
 	d = &s->in[(s->in_first + s->in_count++) % FAKE_DATAGRAMS];
 	keep_datagram(d, &a, len);
 	memcpy(d->data, data, len);
+}
+
+void fake_peer_segments(struct fake_sockets *f, int fd, const char *from, uint16_t port, const void *data, size_t len,
+			uint16_t segment)
+{
+	struct fake_socket *s = get(f, fd);
+
+	fake_peer_datagram(f, fd, from, port, data, len);
+	s->in[(s->in_first + s->in_count - 1) % FAKE_DATAGRAMS].segment = segment;
 }
 
 void fake_peer_icmp(struct fake_sockets *f, int fd, const struct sock_error *e)

@@ -17,8 +17,11 @@ enum { FAKE_SOCKETS = 6000, FAKE_DATAGRAMS = 64 };
 
 struct fake_datagram {
 	struct sockaddr_storage addr;   /* to, or from */
+	struct sockaddr_storage local;  /* from, or to; AF_UNSPEC: not said */
 	uint8_t *data;
 	size_t len;
+	uint16_t segment;               /* of one that comes in: several of this length */
+	int ttl;                        /* of the socket, as it was sent */
 };
 
 struct fake_socket {
@@ -38,6 +41,8 @@ struct fake_socket {
 	bool keepalive;
 	struct fake_datagram out[FAKE_DATAGRAMS];
 	unsigned out_count;             /* all ever; the last FAKE_DATAGRAMS are kept */
+	unsigned many_calls, merged;    /* calls of send_many; messages with segments in them */
+	bool tell_local;
 	int send_error;                 /* the next datagram's */
 	/* what unet can read */
 	uint8_t *input;
@@ -92,6 +97,9 @@ void fake_peer_sends_urgent(struct fake_sockets *f, int fd, const void *data, si
 void fake_peer_closes(struct fake_sockets *f, int fd);
 void fake_peer_resets(struct fake_sockets *f, int fd);
 void fake_peer_datagram(struct fake_sockets *f, int fd, const char *from, uint16_t port, const void *data, size_t len);
+/* Several datagrams as one, as UDP GRO has them. */
+void fake_peer_segments(struct fake_sockets *f, int fd, const char *from, uint16_t port, const void *data, size_t len,
+			uint16_t segment);
 void fake_peer_icmp(struct fake_sockets *f, int fd, const struct sock_error *e);
 /* A client of a listening socket. */
 void fake_client_connects(struct fake_sockets *f, int fd, const char *from, uint16_t port);

@@ -306,6 +306,107 @@ static void datagrams_go_to_the_host_and_back(void **state)
 	assert_int_equal(be16(p.data + 22), port);
 }
 
+static void batches_of_datagrams_go_to_the_host_and_back(void **state)
+{
+	enum { COUNT = 20, SIZE = 1000 };
+	struct bench *b = *state;
+	struct guest_packet p;
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	uint16_t port, segment = SIZE;
+	static uint8_t bufs[COUNT][SIZE + 100], data[COUNT * SIZE], got[SIZE + 1];
+	struct frame frames[COUNT];
+	struct iovec iov[COUNT];
+	int s = listener(&port, SOCK_DGRAM), n = 0;
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 13 + i / 256);
+	for (size_t i = 0; i < COUNT; i++) {
+		iov[i] = (struct iovec){ bufs[i], guest_udp(&b->g, bufs[i], GATEWAY, 5000, port, data + i * SIZE,
+							    i == COUNT - 1 ? SIZE / 2 : SIZE) };
+		frames[i] = (struct frame){ .iov = &iov[i], .iov_count = 1, .len = (uint32_t)iov[i].iov_len };
+	}
+	assert_int_equal(port_send(&b->g.port, frames, COUNT), COUNT);
+	for (size_t i = 0; i < COUNT; i++) {
+		ssize_t want = i == COUNT - 1 ? SIZE / 2 : SIZE;
+
+		assert_int_equal(recvfrom(s, got, sizeof(got), 0, (struct sockaddr *)&from, &len), want);
+		assert_memory_equal(got, data + i * SIZE, (size_t)want);
+	}
+	/* back as one message that the host's kernel cuts up, or leaves whole for us */
+	assert_int_equal(setsockopt(s, IPPROTO_UDP, 103 /* UDP_SEGMENT */, &(int){ segment }, sizeof(int)), 0);
+	assert_int_equal(sendto(s, data, sizeof(data) - SIZE / 2, 0, (struct sockaddr *)&from, len), sizeof(data) - SIZE / 2);
+	for (int i = 0; i < 20 && n < COUNT; i++) {
+		run(b, 20);
+		while (guest_packet(&b->g, &p)) {
+			assert_int_equal(p.sport, port);
+			assert_int_equal(p.data_len, n == COUNT - 1 ? SIZE / 2 : SIZE);
+			assert_memory_equal(p.data, data + n * SIZE, p.data_len);
+			n++;
+		}
+	}
+	assert_int_equal(n, COUNT);
+	close(s);
+}
+
+static void a_forward_answers_from_the_address_that_was_asked(void **state)
+{
+	struct bench *b = *state;
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002) };
+	struct guest_packet p;
+	struct err err;
+	uint16_t port;
+	uint8_t buf[100];
+	char text[10];
+	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (!unet_hostfwd_add(b->u, "udp::0-:53", &port, &err))
+		fail_msg("%s", err.text);
+	a.sin_port = htons(port);
+	/* connected: what comes from another address is not for this socket */
+	assert_int_equal(connect(s, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(send(s, "ask", 3, 0), 3);
+	run(b, 100);
+	assert_true(guest_packet(&b->g, &p));
+	guest_send(&b->g, buf, guest_udp(&b->g, buf, p.src, 53, p.sport, "reply", 5));
+	assert_int_equal(recv(s, text, sizeof(text), MSG_DONTWAIT), 5);
+	close(s);
+}
+
+static void urgent_data_crosses_both_ways(void **state)
+{
+	struct bench *b = *state;
+	struct guest_tcp t;
+	uint16_t port;
+	char text[16];
+	int s = listener(&port, SOCK_STREAM), c;
+
+	open_to(b, &t, port);
+	c = accept(s, NULL, NULL);
+	assert_true(c >= 0);
+	t.urgent = 3;
+	guest_tcp_send(&t, TCP_ACK_ | TCP_URG_, "ab!cd", 5);
+	assert_int_equal(recv(c, text, 1, MSG_OOB), 1);
+	assert_int_equal(text[0], '!');
+	assert_int_equal(recv(c, text, sizeof(text), MSG_DONTWAIT), 2);
+	assert_int_equal(recv(c, text, sizeof(text), MSG_DONTWAIT), 2);
+	assert_memory_equal(text, "cd", 2);
+	assert_int_equal(send(c, "xy!", 3, MSG_OOB), 3);
+	assert_int_equal(send(c, "z", 1, 0), 1);
+	for (int i = 0; i < 10 && t.got_len < 4; i++) {
+		run(b, 20);
+		guest_tcp_run(&t);
+	}
+	assert_int_equal(t.got_len, 4);
+	assert_memory_equal(t.got, "xy!z", 4);
+	assert_true(t.urgent_seen > 0);
+	assert_int_equal(t.urgent_at, 2);
+	close(c);
+	close(s);
+	run(b, 20);
+	guest_tcp_free(&t);
+}
+
 static void a_forward_brings_a_client_to_the_guest(void **state)
 {
 	struct bench *b = *state;
@@ -366,6 +467,9 @@ int main(void)
 		TEST(a_hosts_reset_is_a_reset_on_the_guest),
 		TEST(an_idle_half_closed_connection_does_not_spin),
 		TEST(datagrams_go_to_the_host_and_back),
+		TEST(batches_of_datagrams_go_to_the_host_and_back),
+		TEST(a_forward_answers_from_the_address_that_was_asked),
+		TEST(urgent_data_crosses_both_ways),
 		TEST(a_forward_brings_a_client_to_the_guest),
 	};
 

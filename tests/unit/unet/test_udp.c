@@ -259,6 +259,124 @@ static void a_run_of_equal_datagrams_is_cut_up(void **state)
 	assert_int_equal(fake_last_sent(&n->sockets, n->sockets.last_open)->len, 300);
 }
 
+static size_t build(struct fake_net *n, uint8_t *buf, uint32_t dst, uint16_t sport, uint16_t dport, const char *text)
+{
+	return guest_udp(&n->guest, buf, dst, sport, dport, text, strlen(text));
+}
+
+static void a_batch_of_datagrams_is_one_call_per_socket(void **state)
+{
+	struct fake_net *n = *state;
+	static const char *const texts[] = { "aaaa", "aaaa", "aaaa", "aa", "bbbb", "aaaa", "", "other" };
+	uint8_t bufs[16][100];
+	struct frame frames[16];
+	struct iovec iov[16];
+	int fds[2];
+
+	say(n, NET_OUTSIDE, 5000, 7, "x");
+	fds[0] = n->sockets.last_open;
+	say(n, NET_OUTSIDE, 5001, 7, "x");
+	fds[1] = n->sockets.last_open;
+	for (unsigned i = 0; i < 16; i++) {
+		uint32_t dst = i / 2 == 5 ? NET_HOST : NET_OUTSIDE;
+
+		iov[i] = (struct iovec){ bufs[i], build(n, bufs[i], dst, (uint16_t)(5000 + i % 2), 7, texts[i / 2]) };
+		frames[i] = (struct frame){ .iov = &iov[i], .iov_count = 1, .len = (uint32_t)iov[i].iov_len };
+	}
+	assert_int_equal(port_send(&n->guest.port, frames, 16), 16);
+	for (unsigned k = 0; k < 2; k++) {
+		const struct fake_socket *s = &n->sockets.s[fds[k]];
+
+		assert_int_equal(s->many_calls, 2);
+		assert_int_equal(s->out_count, 9);
+		/* equal ones to one place travel together, the last of them may be shorter */
+		assert_int_equal(s->merged, 1);
+		for (unsigned i = 0; i < 8; i++) {
+			assert_int_equal(s->out[i + 1].len, strlen(texts[i]));
+			assert_memory_equal(s->out[i + 1].data, texts[i], strlen(texts[i]));
+			assert_string_equal(fake_text(&s->out[i + 1].addr), i == 5 ? "127.0.0.1:7" : "93.184.216.34:7");
+		}
+	}
+}
+
+static void an_error_in_a_batch_is_about_its_own_datagram(void **state)
+{
+	struct fake_net *n = *state;
+	uint8_t bufs[3][100];
+	struct frame frames[3];
+	struct iovec iov[3];
+	struct guest_packet p;
+	int fd;
+
+	say(n, NET_OUTSIDE, 5000, 7, "x");
+	fd = n->sockets.last_open;
+	for (unsigned i = 0; i < 3; i++) {
+		iov[i] = (struct iovec){ bufs[i], build(n, bufs[i], NET_OUTSIDE, 5000, (uint16_t)(8 + i), "y") };
+		frames[i] = (struct frame){ .iov = &iov[i], .iov_count = 1, .len = (uint32_t)iov[i].iov_len };
+	}
+	n->sockets.s[fd].send_error = EMSGSIZE;
+	port_send(&n->guest.port, frames, 3);
+	assert_int_equal(n->sockets.s[fd].out_count, 3);
+	assert_true(guest_packet(&n->guest, &p));
+	assert_int_equal(p.icmp_code, 4);
+	assert_int_equal(be16(p.data + 22), 8);
+	assert_false(guest_packet(&n->guest, &p));
+	/* what an earlier datagram met is not about this one */
+	n->sockets.s[fd].send_error = ECONNREFUSED;
+	say(n, NET_OUTSIDE, 5000, 7, "x");
+	assert_int_equal(n->sockets.s[fd].out_count, 4);
+	assert_false(guest_packet(&n->guest, &p));
+}
+
+static void ttls_within_a_batch_are_each_datagrams_own(void **state)
+{
+	struct fake_net *n = *state;
+	uint8_t bufs[3][100];
+	struct frame frames[3];
+	struct iovec iov[3];
+
+	say(n, NET_OUTSIDE, 5000, 7, "x");
+	for (unsigned i = 0; i < 3; i++) {
+		iov[i] = (struct iovec){ bufs[i], build(n, bufs[i], NET_OUTSIDE, 5000, (uint16_t)(33434 + i), "probe") };
+		bufs[i][22] = (uint8_t)(2 + i);
+		guest_fix_ip(bufs[i]);
+		frames[i] = (struct frame){ .iov = &iov[i], .iov_count = 1, .len = (uint32_t)iov[i].iov_len };
+	}
+	port_send(&n->guest.port, frames, 3);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(n->sockets.s[n->sockets.last_open].out[1 + i].ttl, 1 + i);
+}
+
+static void what_the_host_merged_arrives_as_single_datagrams(void **state)
+{
+	struct fake_net *n = *state;
+	struct guest_packet p;
+	uint8_t data[5000];
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 11);
+	say(n, NET_OUTSIDE, 5000, 7, "x");
+	for (unsigned segment = 1400; segment <= 2000; segment += 600) {        /* fits the MTU, does not */
+		size_t have = 0, datagrams = 0;
+
+		fake_peer_segments(&n->sockets, n->sockets.last_open, "93.184.216.34", 7, data, sizeof(data), (uint16_t)segment);
+		fake_net_run(n, 0);
+		while (guest_packet(&n->guest, &p)) {
+			size_t header = p.fragment & 0x1fff ? 0 : 8;
+
+			assert_true(p.frame->len <= 1514);
+			datagrams += header != 0;
+			if (header)
+				assert_int_equal(be16(p.l4 + 4), 8 + MIN(segment, sizeof(data) - have));
+			assert_memory_equal(data + have, p.l4 + header, p.data_len - (header && p.data != p.l4 + 8 ? 8 : 0));
+			have += p.data_len - (header && p.data != p.l4 + 8 ? 8 : 0);
+		}
+		assert_int_equal(have, sizeof(data));
+		assert_int_equal(datagrams, segment == 1400 ? 4 : 3);
+	}
+	assert_int_equal(n->guest.bad_checksums, 0);
+}
+
 static void broadcast_and_multicast_stay_inside(void **state)
 {
 	struct fake_net *n = *state;
@@ -334,6 +452,10 @@ int main(void)
 		TEST(a_long_answer_comes_in_fragments),
 		TEST(fragments_from_the_guest_are_put_together),
 		TEST(a_run_of_equal_datagrams_is_cut_up),
+		TEST(a_batch_of_datagrams_is_one_call_per_socket),
+		TEST(an_error_in_a_batch_is_about_its_own_datagram),
+		TEST(ttls_within_a_batch_are_each_datagrams_own),
+		TEST(what_the_host_merged_arrives_as_single_datagrams),
 		TEST(broadcast_and_multicast_stay_inside),
 		TEST(a_full_card_leaves_datagrams_in_the_socket),
 		TEST(malformed_datagrams_are_dropped),
