@@ -86,7 +86,7 @@ static int find_suffix(const uint8_t *out, size_t used, const char *const *names
 	return -1;
 }
 
-size_t option_encode_search(const char *const *names, uint8_t *out, size_t room)
+static size_t encode(const char *const *names, uint8_t *out, size_t room, bool compress)
 {
 	enum { NAMES_MAX = 64 };
 	size_t starts[NAMES_MAX], used = 0, n;
@@ -98,7 +98,7 @@ size_t option_encode_search(const char *const *names, uint8_t *out, size_t room)
 		if (n == NAMES_MAX || !*p || strlen(p) > NAME_MAX_LEN)
 			return 0;
 		starts[n] = used;
-		while (*p && (at = find_suffix(out, used, names, starts, n, p)) < 0) {
+		while (*p && (at = compress ? find_suffix(out, used, names, starts, n, p) : -1) < 0) {
 			size_t label = strcspn(p, ".");
 
 			if (!label || label > LABEL_MAX || used + label + 3 > room)
@@ -117,6 +117,16 @@ size_t option_encode_search(const char *const *names, uint8_t *out, size_t room)
 		out[used++] = at >= 0 ? (uint8_t)at : 0;
 	}
 	return used;
+}
+
+size_t option_encode_search(const char *const *names, uint8_t *out, size_t room)
+{
+	return encode(names, out, room, true);
+}
+
+size_t option_encode_names(const char *const *names, uint8_t *out, size_t room)
+{
+	return encode(names, out, room, false);
 }
 
 void option_put_search(struct option_writer *w, const char *const *names)

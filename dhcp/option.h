@@ -43,5 +43,7 @@ void option_put_u32(struct option_writer *w, uint8_t code, uint32_t host_order);
 void option_put_search(struct option_writer *w, const char *const *names);
 /* Encodes the list; returns its length, or 0 if a name is not one or there is no room. */
 size_t option_encode_search(const char *const *names, uint8_t *out, size_t room);
+/* The same without compression, as DHCPv6 (RFC 8415 section 10) and router advertisements want it. */
+size_t option_encode_names(const char *const *names, uint8_t *out, size_t room);
 
 #endif

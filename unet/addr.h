@@ -41,6 +41,14 @@ static inline bool addr_is_link_local(const struct addr *a)
 	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
 }
 
+/* Whether two IPv6 addresses have the first n bits in common. */
+static inline bool addr6_same_net(const void *a, const void *b, unsigned n)
+{
+	const uint8_t *p = a, *q = b;
+
+	return !memcmp(p, q, n / 8) && (n % 8 == 0 || (p[n / 8] ^ q[n / 8]) >> (8 - n % 8) == 0);
+}
+
 static inline bool addr_equal(const struct addr *a, const struct addr *b)
 {
 	return !memcmp(a->b, b->b, 16);

@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/opts.h"
+#include "unet/addr.h"
 #include "unet/rules.h"
 #include "unet/unet.h"
 
@@ -171,6 +172,11 @@ static const struct option options[] = {
 	{ "host", set_text, FIELD(host_text), 1, 0, "ADDR", "the gateway's address" },
 	{ "dns", set_text, FIELD(dns_text), 1, 0, "ADDR", "the DNS relay's address" },
 	{ "dhcpstart", set_text, FIELD(dhcpstart_text), 1, 0, "ADDR", "the first address that DHCP gives out" },
+	{ "ipv6-net", set_text, FIELD(ipv6_net_text), 1, 0, "PREFIX[/LEN]", "the network of IPv6" },
+	{ "ipv6-prefix", set_text, FIELD(ipv6_prefix_text), 1, 0, "PREFIX", "the same," },
+	{ "ipv6-prefixlen", set_text, FIELD(ipv6_prefixlen_text), 1, 0, "LEN", "in two options" },
+	{ "ipv6-host", set_text, FIELD(ipv6_host_text), 1, 0, "ADDR", "the gateway's IPv6 address" },
+	{ "ipv6-dns", set_text, FIELD(ipv6_dns_text), 1, 0, "ADDR", "the DNS relay's IPv6 address" },
 	{ "restrict", set_switch, FIELD(restricted), 0, 0, "on|off", "isolate the guest" },
 	{ "host-loopback", set_switch, FIELD(host_loopback), 0, 0, "on|off", "the gateway's address reaches the host" },
 	{ "mtu", set_mtu, 0, MTU_MIN, MTU_MAX, "N", "largest packet" },
@@ -320,6 +326,54 @@ bool unet_config_addresses(struct unet_config *c, const char *net, const char *h
 	return true;
 }
 
+static bool parse6(const char *text, struct in6_addr *a, const char *what, struct err *err)
+{
+	if (text && inet_pton(AF_INET6, text, a) != 1)
+		return err_set(err, "Failed to parse IPv6 %s", what);
+	return true;
+}
+
+bool unet_config_addresses6(struct unet_config *c, const char *net, const char *prefix, const char *prefixlen,
+			    const char *host, const char *dns, struct err *err)
+{
+	char text[INET6_ADDRSTRLEN + 1];
+	long bits = 64;
+	char *end;
+
+	if (net) {                      /* PREFIX[/LEN], which stands for the two */
+		size_t n = strcspn(net, "/");
+
+		if (n >= sizeof(text))
+			return err_set(err, "Failed to parse IPv6 prefix");
+		memcpy(text, net, n);
+		text[n] = '\0';
+		prefix = text;
+		prefixlen = net[n] ? net + n + 1 : NULL;
+	}
+	if (prefixlen) {
+		bits = *prefixlen >= '0' && *prefixlen <= '9' ? strtol(prefixlen, &end, 10) : -1;
+		if (bits < 0 || bits > 126 || *end)
+			return err_set(err, "Invalid IPv6 prefix provided (IPv6 prefix length must be between 0 and 126)");
+	}
+	if (!parse6(prefix ? prefix : "fec0::", &c->prefix, "prefix", err))
+		return false;
+	c->prefixlen = (uint8_t)bits;
+	for (unsigned i = 0; i < 16; i++)
+		c->prefix.s6_addr[i] &= bits >= 8 * (i + 1) ? 0xff : bits > 8 * i ? (uint8_t)(0xff00 >> (bits - 8 * i)) : 0;
+	c->host6 = c->dns6 = c->prefix;
+	c->host6.s6_addr[15] |= 2;
+	c->dns6.s6_addr[15] |= 3;
+	if (!parse6(host, &c->host6, "host", err) || !parse6(dns, &c->dns6, "DNS", err))
+		return false;
+	if (!addr6_same_net(&c->host6, &c->prefix, c->prefixlen))
+		return err_set(err, "IPv6 Host doesn't belong to network");
+	if (!addr6_same_net(&c->dns6, &c->prefix, c->prefixlen))
+		return err_set(err, "IPv6 DNS doesn't belong to network");
+	if (!memcmp(&c->host6, &c->dns6, 16))
+		return err_set(err, "IPv6 DNS must be different from host");
+	return true;
+}
+
 bool unet_config_dns_host(struct unet_config *c, const char *text, struct err *err)
 {
 	struct sockaddr_storage a;
@@ -386,24 +440,28 @@ bool address_parse(const char *text, uint16_t port, struct sockaddr_storage *a)
 void unet_config_defaults(struct unet_config *c)
 {
 	memset(c, 0, sizeof(*c));
-	c->ipv4 = true;
+	c->ipv4 = c->ipv6 = true;
 	c->host_loopback = true;
 	c->mtu = 1500;
 	unet_config_addresses(c, NULL, NULL, NULL, NULL, NULL);
+	unet_config_addresses6(c, NULL, NULL, NULL, NULL, NULL, NULL);
 }
 
 bool unet_config_finish(struct unet_config *c, struct err *err)
 {
 	/* asking for one of them only leaves the other out */
 	c->ipv4 = c->ipv4_switch ? c->ipv4_switch == UNET_ON : c->ipv6_switch != UNET_ON;
-	c->ipv6 = false;
-	if (!c->ipv4 && c->ipv6_switch != UNET_ON)
+	c->ipv6 = c->ipv6_switch ? c->ipv6_switch == UNET_ON : c->ipv4_switch != UNET_ON;
+	if (!c->ipv4 && !c->ipv6)
 		return err_set(err, "IPv4 and IPv6 disabled");
-	if (c->ipv6_switch == UNET_ON)
-		return err_set(err, "ipv6=on: IPv6 is not part of this build");
+	if (!c->ipv6 && (c->ipv6_net_text || c->ipv6_prefix_text || c->ipv6_prefixlen_text || c->ipv6_host_text ||
+			 c->ipv6_dns_text))
+		return err_set(err, "IPv6 disabled but prefix/host6/dns6 provided");
 	if (!c->ipv4 && (c->net_text || c->host_text || c->dns_text))
 		return err_set(err, "IPv4 disabled but netmask/host/dns provided");
-	return unet_config_addresses(c, c->net_text, c->host_text, c->dns_text, c->dhcpstart_text, err);
+	return unet_config_addresses(c, c->net_text, c->host_text, c->dns_text, c->dhcpstart_text, err) &&
+	       unet_config_addresses6(c, c->ipv6_net_text, c->ipv6_prefix_text, c->ipv6_prefixlen_text, c->ipv6_host_text,
+				      c->ipv6_dns_text, err);
 }
 
 static bool check_text(const char *name, const char *text, size_t max, struct err *err)
@@ -419,6 +477,8 @@ bool unet_config_check(const struct unet_config *c, struct err *err)
 		return err_set(err, "IPv4 and IPv6 disabled");
 	if (c->mtu < MTU_MIN || c->mtu > MTU_MAX)
 		return err_set(err, "mtu must be from %d to %d", MTU_MIN, MTU_MAX);
+	if (!c->ipv4 && c->mtu < UNET_MTU_MIN6)
+		return err_set(err, "mtu must be from %d to %d for IPv6", UNET_MTU_MIN6, MTU_MAX);
 	if (c->domainname && !*c->domainname)
 		return err_set(err, "'domainname' parameter cannot be empty");
 	return check_text("hostname", c->hostname, TEXT_MAX, err) && check_text("domainname", c->domainname, TEXT_MAX, err) &&

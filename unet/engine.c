@@ -108,7 +108,7 @@ static err_t output(struct unet *u, struct pbuf *p, struct flow_key *key)
 	ip_header(u, ip, &key->far, &key->guest, PROTO_TCP, TTL_DEFAULT, (uint16_t)tcp_len);
 	put_be16(tcp + 16, checksum_fold(ip_pseudo(&key->far, &key->guest, PROTO_TCP, tcp_len)));
 	pbuf_ref(p);
-	if (arp_output(u, &key->guest, &key->far, p, &facts, p->tot_len > header))
+	if (neighbor_output(u, &key->guest, &key->far, p, &facts, p->tot_len > header))
 		return ERR_OK;
 	pbuf_free(p);
 	tcp_mark_blocked(u, key);

@@ -80,8 +80,8 @@ unsigned icmp_of_queue(const struct sock_error *e, const struct addr *guest)
 	return icmp_for(guest, icmp_of_errno(e->error));
 }
 
-/* Completes a message whose type, code and body stand in p, and sends it. */
-static void send_icmp(struct unet *u, const struct addr *src, const struct addr *dst, uint8_t ttl, struct pbuf *p)
+void icmp_send(struct unet *u, const uint8_t *mac, const struct addr *src, const struct addr *dst, uint8_t ttl,
+	       struct pbuf *p)
 {
 	bool four = addr_is4(dst);
 	uint64_t seed = four ? 0 : ip_pseudo(src, dst, PROTO_ICMPV6, p->tot_len);
@@ -89,7 +89,7 @@ static void send_icmp(struct unet *u, const struct addr *src, const struct addr 
 
 	put_be16(b + 2, 0);
 	put_be16(b + 2, (uint16_t)~checksum_fold(checksum_add(seed, b, p->tot_len)));
-	ip_send(u, src, dst, four ? PROTO_ICMP : PROTO_ICMPV6, ttl, p, NULL);
+	ip_send_to(u, mac, src, dst, four ? PROTO_ICMP : PROTO_ICMPV6, ttl, p, NULL);
 }
 
 void icmp_error_bytes(struct unet *u, const struct addr *src, const struct addr *guest, unsigned what, uint32_t info,
@@ -108,9 +108,9 @@ void icmp_error_bytes(struct unet *u, const struct addr *src, const struct addr 
 	if (addr_is4(guest))
 		put_be32(b + 4, what == ICMP_UNREACH_FRAG ? info & 0xffff : 0);
 	else
-		put_be32(b + 4, what == ICMP6_TOO_BIG || what == ICMP6_NEXT_HEADER ? info : 0);
+		put_be32(b + 4, what == ICMP6_TOO_BIG || what >> 8 == ICMP6_NEXT_HEADER >> 8 ? info : 0);
 	memcpy(b + ICMP_HLEN, quote, len);
-	send_icmp(u, src, guest, 255, p);
+	icmp_send(u, NULL, src, guest, 255, p);
 }
 
 void icmp_error(struct unet *u, const struct packet *p, unsigned what)
@@ -142,7 +142,8 @@ static void answer(struct unet *u, const struct packet *p)
 	b = q->payload;
 	slice_copy(p->body, 0, b, p->body.len);
 	b[0] = echo_reply(&p->src);
-	send_icmp(u, &p->dst, &p->src, 255, q);
+	/* asked as one of a group we answer as ourselves */
+	icmp_send(u, NULL, ip_is_multicast(&p->dst) ? ip_gateway(u, &p->src) : &p->dst, &p->src, 255, q);
 }
 
 /* What a router on the way had to say, told as if the guest's own request had met it. */
@@ -205,7 +206,7 @@ static void readable(void *owner, unsigned events)
 		memcpy(b, u->datagram, (size_t)n);
 		put_be16(b + 4, f->flow.key.guest_port);
 		flow_touch(&u->icmp, &f->flow, LIST_ECHO, unet_now(u));
-		send_icmp(u, &src, &f->flow.key.guest, TTL_DEFAULT, p);
+		icmp_send(u, NULL, &src, &f->flow.key.guest, TTL_DEFAULT, p);
 	}
 	if (!netif_room(u))
 		mapping_pause(f);
@@ -298,7 +299,7 @@ void icmp_guest_input(struct unet *u, struct packet *p)
 		u->counters.dropped_other++;
 		return;
 	}
-	if (place == PLACE_HOST || place == PLACE_DNS || place == PLACE_GUESTFWD)
+	if (place == PLACE_HOST || place == PLACE_DNS || place == PLACE_GUESTFWD || place == PLACE_BROADCAST)
 		answer(u, p);
 	else if (u->cfg.restricted)
 		u->counters.dropped_restricted++;

@@ -75,12 +75,13 @@ static bool source_ok(const struct unet *u, const struct packet *p)
 void ip_deliver(struct unet *u, struct packet *p)
 {
 	enum place place = ip_place(u, &p->dst);
+	bool for_group = p->protocol == PROTO_UDP || (p->protocol == PROTO_ICMPV6 && !addr_is4(&p->dst));
 
 	if (!source_ok(u, p)) {
 		u->counters.dropped_source++;
 		return;
 	}
-	if (place == PLACE_FORBIDDEN || (place == PLACE_BROADCAST && p->protocol != PROTO_UDP)) {
+	if (place == PLACE_FORBIDDEN || (place == PLACE_BROADCAST && !for_group)) {
 		char text[INET6_ADDRSTRLEN];
 
 		u->counters.dropped_destination++;
@@ -226,10 +227,10 @@ static void send_whole(struct unet *u, const uint8_t *mac, const struct addr *sr
 	uint8_t own[6];
 
 	if (!mac) {
-		arp_output(u, dst, src, p, facts, false);
+		neighbor_output(u, dst, src, p, facts, false);
 		return;
 	}
-	unet_mac(u, ip_gateway(u, dst), own);
+	unet_source_mac(u, src, own);
 	netif_queue(u, mac, own, addr_is4(dst) ? ETH_IPV4 : ETH_IPV6, p, facts, false);
 }
 

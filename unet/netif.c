@@ -201,7 +201,6 @@ static void input(struct unet *u, const struct frame *f)
 {
 	struct slice s = { f->iov, f->iov_count, 0, f->len };
 	uint8_t eth[ETH_HLEN];
-	uint8_t gateway[6];
 
 	u->counters.frames_in++;
 	u->counters.bytes_in += f->len;
@@ -209,12 +208,10 @@ static void input(struct unet *u, const struct frame *f)
 		u->counters.dropped_malformed++;
 		return;
 	}
-	if (!(eth[0] & 1)) {            /* to a station: one of ours? (52:55 and an address of unet's) */
-		unet_mac(u, &u->host, gateway);
-		if (memcmp(eth, gateway, 2)) {
-			u->counters.dropped_other++;
-			return;
-		}
+	/* to a station: one of ours? (52:55 or 52:56 and an address of unet's) */
+	if (!(eth[0] & 1) && be16(eth) != 0x5255 && be16(eth) != 0x5256) {
+		u->counters.dropped_other++;
+		return;
 	}
 	s = slice_from(s, ETH_HLEN);
 	switch (be16(eth + 12)) {
@@ -227,7 +224,7 @@ static void input(struct unet *u, const struct frame *f)
 			ip_frame(u, eth, s, f);
 		break;
 	case ETH_IPV6:
-		ndp_frame(u, eth, s);
+		ip6_frame(u, eth, s, f);
 		break;
 	default:
 		u->counters.dropped_other++;
@@ -275,5 +272,5 @@ void netif_init_port(struct unet *u)
 	static const struct port_ops ops = { .receive = receive, .ready = ready, .changed = changed };
 
 	port_init(&u->port, &ops, u, "unet");
-	port_accepts(&u->port, PORT_CSUM | PORT_TSO4 | PORT_UFO | PORT_USO);
+	port_accepts(&u->port, PORT_CSUM | PORT_TSO4 | PORT_TSO6 | PORT_UFO | PORT_USO);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reassembly of IPv4 fragments (RFC 791 section 3.2, RFC 815's idea of holes kept as a sorted list of what is there).
+ * Reassembly of fragments (RFC 791 section 3.2, RFC 8200 section 4.5; RFC 815's idea of holes kept as a sorted list of
+ * what is there).
  *
  * Bounded thrice: by datagrams, by fragments of one datagram, and by bytes held in all.  When a bound is met the oldest
  * datagram goes.  Fragments that overlap others with anything but an exact copy condemn their datagram, as RFC 5722
@@ -170,7 +171,10 @@ static void deliver(struct reassembly *r, struct datagram *d)
 	p.whole = slice_of(&iov);
 	p.body = slice_from(p.whole, p.ip_len);
 	p.copied = true;
-	ip_deliver(u, &p);
+	if (addr_is4(&p.src))
+		ip_deliver(u, &p);
+	else
+		ip6_reassembled(u, &p);
 	tcp_flush_pieces(u);            /* they point into buf */
 	udp_flush(u);
 	free(buf);

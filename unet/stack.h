@@ -2,8 +2,8 @@
 /*
  * The inside of one unet, shared by the files of this folder only.
  *
- * A frame comes in by netif.c, which copies the headers once (the guest may change them under us), goes to arp.c or
- * ip.c, and from there, as a struct packet, to tcp.c, udp.c, icmp.c, dns.c or svc.c.  What those answer goes back
+ * A frame comes in by netif.c, which copies the headers once (the guest may change them under us), goes to arp.c, ip.c
+ * or ip6.c, and from there, as a struct packet, to tcp.c, udp.c, icmp.c, dns.c or svc.c.  What those answer goes back
  * through ip_send() into netif.c's queue, which leaves in batches when the work at hand is done.
  *
  * Every way in (port, socket, timer) stands between unet_enter() and unet_leave(); the latter finishes what callbacks
@@ -32,9 +32,9 @@ enum {
 	IP4_MF = 0x2000, IP4_DF = 0x4000, IP4_OFFSET = 0x1fff,
 	TTL_DEFAULT = 64,
 	ICMP_QUOTE_MAX = 548,           /* an ICMP error never exceeds 576 bytes (RFC 1812 4.3.2.3) */
-	ICMP6_QUOTE_MAX = 1280 - IPV6_HLEN - 8,  /* nor an ICMPv6 error the smallest MTU (RFC 4443 2.4 c) */
+	ICMP6_QUOTE_MAX = UNET_MTU_MIN6 - IPV6_HLEN - 8,  /* nor an ICMPv6 error the smallest MTU (RFC 4443 2.4 c) */
 
-	NEIGHBORS = 64, NEIGHBOR_HELD = 4,
+	NEIGHBORS = 512,                /* addresses; a guest has several by IPv6 */
 	OUT_QUEUE = 256, OUT_DATA = 192,        /* frames; those that can wait stop at OUT_DATA */
 	OUT_IOV = 12,                           /* pieces of one frame behind its Ethernet header */
 	FORWARDS = 1024, PEERS = 32,
@@ -96,16 +96,6 @@ struct out_frame {
 	struct facts facts;
 };
 
-struct neighbor {
-	struct addr ip;
-	uint8_t mac[6];
-	bool used, known;
-	uint8_t asked;                  /* requests without an answer */
-	uint64_t used_ns, asked_ns;
-	struct out_frame held[NEIGHBOR_HELD];
-	uint8_t held_count;
-};
-
 struct forward {
 	bool udp;
 	struct sockaddr_storage bound;  /* as asked for, the port as it came out */
@@ -125,6 +115,7 @@ struct forward {
 	unsigned next_peer;
 };
 
+struct neighbor;
 struct tcp_flow;
 struct mapping;
 struct ring;
@@ -155,9 +146,10 @@ struct unet {
 	bool flushing, missed_input;
 	uint32_t ip_id;
 
-	/* arp.c */
-	struct neighbor neighbors[NEIGHBORS];
-	struct timer arp_timer;
+	/* neighbor.c, ndp.c */
+	struct flow_table neighbors;
+	struct neighbor *last_neighbor; /* found last: mostly the next one, too */
+	struct timer advertise_timer;
 
 	/* ip.c, reass.c */
 	struct reassembly *reassembly;
@@ -223,20 +215,32 @@ void netif_flush(struct unet *u);
 /* Whether there is room for data that can wait. */
 static inline bool netif_room(const struct unet *u) { return !u->out_full && u->out_count < OUT_DATA; }
 
-/* --- arp.c --- */
-void arp_init(struct unet *u);
-void arp_free(struct unet *u);
-void arp_input(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice body);
-/* The address is at this MAC: from ARP, or from a lease. */
-void arp_learn(struct unet *u, const struct addr *ip, const uint8_t mac[6]);
+/* --- neighbor.c --- */
+bool neighbor_init(struct unet *u);
+void neighbor_free(struct unet *u);
+/* The address is at this MAC: from ARP or NDP, or from a lease. */
+void neighbor_learn(struct unet *u, const struct addr *ip, const uint8_t mac[6]);
+/* Whether it has been asked for or learned. */
+bool neighbor_known(struct unet *u, const struct addr *ip);
 /* Sends an IP packet to a guest's address, asking for its MAC first if need be.  As netif_queue. */
-bool arp_output(struct unet *u, const struct addr *dst, const struct addr *src, struct pbuf *p,
-		const struct facts *facts, bool may_wait);
+bool neighbor_output(struct unet *u, const struct addr *dst, const struct addr *src, struct pbuf *p,
+		     const struct facts *facts, bool may_wait);
+void neighbor_expire(struct unet *u, uint64_t now);
 /* The MAC that unet shows for an address of its own. */
 void unet_mac(const struct unet *u, const struct addr *ip, uint8_t mac[6]);
+/* The MAC that packets from src carry: that of the address itself if it is unet's, else the gateway's. */
+void unet_source_mac(const struct unet *u, const struct addr *src, uint8_t mac[6]);
+
+/* --- arp.c --- */
+void arp_input(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice body);
+void arp_ask(struct unet *u, const struct addr *ip);
 
 /* --- ndp.c --- */
-void ndp_frame(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice s);   /* an IPv6 packet */
+void ndp_init(struct unet *u);
+void ndp_free(struct unet *u);
+bool ndp_is(uint8_t icmp_type);         /* one of those that ndp_input takes */
+void ndp_input(struct unet *u, const struct packet *p);
+void ndp_ask(struct unet *u, const struct addr *ip);
 
 /* --- ip.c --- */
 enum place {                    /* where a destination of the guest's leads */
@@ -287,6 +291,10 @@ enum {
 	IP6_PAYLOAD_LENGTH = 4, IP6_NEXT_HEADER = 6, IP6_HOP_LIMIT = 7, IP6_SOURCE = 8, IP6_DESTINATION = 24,
 	IP6_FRAGMENT = 44, IP6_FRAGMENT_LEN = 8,
 };
+void ip6_init(struct unet *u);
+void ip6_frame(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice s, const struct frame *f);
+/* A packet put together from fragments: what stands behind its fixed header is of type p->protocol. */
+void ip6_reassembled(struct unet *u, struct packet *p);
 enum place ip6_place(const struct unet *u, const struct addr *a);
 bool ip6_in_net(const struct unet *u, const struct addr *a);
 bool ip6_source_ok(const struct unet *u, const struct packet *p);
@@ -370,6 +378,11 @@ void icmp_error_bytes(struct unet *u, const struct addr *src, const struct addr 
 		      const void *quote, uint32_t len);
 /* The ICMP error that an errno of connect or send stands for; 0 if none. */
 unsigned icmp_of_errno(int error);
+/*
+ * Completes a message whose type, code and body stand in p, and sends it, straight to mac if that is not NULL.
+ */
+void icmp_send(struct unet *u, const uint8_t *mac, const struct addr *src, const struct addr *dst, uint8_t ttl,
+	       struct pbuf *p);
 /* What an entry of an error queue tells the guest, of its family; 0: nothing. */
 unsigned icmp_of_queue(const struct sock_error *e, const struct addr *guest);
 

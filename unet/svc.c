@@ -25,7 +25,7 @@ static void serve_dhcp(struct unet *u, const struct packet *p, struct slice data
 		return;
 	if (r.leased.s_addr) {
 		leased = addr_from4(&r.leased);
-		arp_learn(u, &leased, r.mac);
+		neighbor_learn(u, &leased, r.mac);
 	}
 	q = ip_alloc((uint32_t)(UDP_HLEN + r.len));
 	if (!q)

@@ -87,6 +87,7 @@ void unet_arm_expiry(struct unet *u)
 	uint64_t at = MIN(flow_next_expiry(&u->tcp), flow_next_expiry(&u->udp));
 
 	at = MIN(at, flow_next_expiry(&u->icmp));
+	at = MIN(at, flow_next_expiry(&u->neighbors));
 	at = MIN(at, dns_next_expiry(u->dns));
 	at = MIN(at, u->accept_again_ns);
 	/* a flow in use moves its expiry with every packet: a later deadline is noticed when the timer fires */
@@ -104,6 +105,7 @@ static void expire(void *owner)
 	mappings_expire(&u->udp, now);
 	mappings_expire(&u->icmp, now);
 	dns_expire(u, now);
+	neighbor_expire(u, now);
 	fwd_accept_again(u, now);
 	unet_arm_expiry(u);
 	unet_leave(u);
@@ -171,16 +173,18 @@ struct unet *unet_new(const struct unet_config *config, struct err *err)
 	u->cfg.limits.fragments = or_default(config->limits.fragments, 64, 1 << 12);
 	u->host = addr_from4(&u->cfg.host);
 	u->dns_addr = addr_from4(&u->cfg.dns);
+	ip6_init(u);
+	u->cfg.ipv6 = u->cfg.ipv6 && u->cfg.mtu >= UNET_MTU_MIN6;
 	u->accept_again_ns = CLOCK_NEVER;
 	unet_random(u, u->secret, sizeof(u->secret));
 	unet_random(u, &u->ip_id, sizeof(u->ip_id));
 	timer_init(&u->flow_timer, u->cfg.clock, expire, u);
-	arp_init(u);
 	netif_init_port(u);
+	ndp_init(u);
 	u->datagram = malloc(DATAGRAM * SOCK_BATCH);    /* of which little is ever touched */
 	u->reassembly = reass_new(u, u->cfg.limits.fragments);
 	if (!u->datagram || !u->reassembly || !keep_texts(u) || !tcp_flows_init(u) || !udp_init(u) || !icmp_init(u) ||
-	    !engine_attach(u)) {
+	    !neighbor_init(u) || !engine_attach(u)) {
 		err_errno(err, ENOMEM, "user network");
 		unet_free(u);
 		return NULL;
@@ -208,7 +212,8 @@ void unet_free(struct unet *u)
 	mappings_free(&u->icmp);
 	svc_free(u);
 	engine_detach(u);
-	arp_free(u);
+	ndp_free(u);
+	neighbor_free(u);
 	reass_free(u->reassembly);
 	netif_free_queue(u);
 	timer_cancel(&u->flow_timer);

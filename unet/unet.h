@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * unet: a user-mode network.  One instance is a NAT firewall with the address plan of QEMU's -netdev user: gateway and
- * services on 10.0.2.2, DNS relay on 10.0.2.3, guests from 10.0.2.15.  Frames come and go through a struct port.
+ * services on 10.0.2.2, DNS relay on 10.0.2.3, guests from 10.0.2.15; by IPv6 fec0::2 and fec0::3.  Frames come and go
+ * through a struct port.
  *
  * An instance is used by one thread.  Time, randomness and sockets are handed in; a test brings its own of each.
  * Nothing that a guest or a peer sends makes it block, exit, or grow past its configured limits.
@@ -28,7 +29,8 @@ struct unet;
 struct unet_sockets;
 const struct unet_sockets *unet_host_sockets(void);
 
-enum { UNET_DNS_HOSTS = 8, UNET_SEARCHES = 16, UNET_RULES = 256, UNET_FILTERS = 64 };
+enum { UNET_DNS_HOSTS = 8, UNET_SEARCHES = 16, UNET_RULES = 256, UNET_FILTERS = 64,
+       UNET_MTU_MIN6 = 1280 /* RFC 8200 section 5 */ };
 
 /* A destination that guests may or may not reach. */
 struct unet_filter {
@@ -54,7 +56,7 @@ struct unet_config {
 	uint8_t prefixlen;
 	bool restricted;                /* restrict=on */
 	bool host_loopback;             /* host address reaches the host's loopback */
-	uint16_t mtu;                   /* 576..65520; 1500 */
+	uint16_t mtu;                   /* 576..65520; 1500.  Below 1280 there is no IPv6 (RFC 8200 section 5) */
 	const char *hostname, *domainname, *tftp_server_name, *bootfile;        /* NULL: none; copied */
 	const char *dnssearch[UNET_SEARCHES + 1];       /* copied */
 	const char *resolv_conf;        /* NULL: /etc/resolv.conf */
@@ -81,11 +83,12 @@ struct unet_config {
 		uint32_t tcp_flows, tcp_pending, udp_flows, icmp_flows, fragments;
 	} limits;
 
-	/* what unet_config_finish() makes ipv4, ipv6, net, mask, host, dns and dhcpstart of */
+	/* what unet_config_finish() makes ipv4, ipv6 and all addresses of */
 	enum unet_switch ipv4_switch, ipv6_switch;
 	const char *net_text, *host_text, *dns_text, *dhcpstart_text;
+	const char *ipv6_net_text, *ipv6_prefix_text, *ipv6_prefixlen_text, *ipv6_host_text, *ipv6_dns_text;
 };
-/* QEMU's defaults: 10.0.2.0/24 and so on. */
+/* QEMU's defaults: 10.0.2.0/24, fec0::/64 and so on. */
 void unet_config_defaults(struct unet_config *c);
 
 /*
@@ -104,6 +107,12 @@ void unet_config_help(void (*out)(void *to, const char *line), void *to);
  */
 bool unet_config_addresses(struct unet_config *c, const char *net, const char *host, const char *dns,
 			   const char *dhcpstart, struct err *err);
+
+/*
+ * The same for IPv6: `ipv6-net=` (PREFIX[/LEN]) or `ipv6-prefix=` and `ipv6-prefixlen=`, `ipv6-host=`, `ipv6-dns=`.
+ */
+bool unet_config_addresses6(struct unet_config *c, const char *net, const char *prefix, const char *prefixlen,
+			    const char *host, const char *dns, struct err *err);
 
 /* Adds one resolver, "ADDR[:PORT]" with IPv6 addresses in brackets if a port follows: dns-host=, repeatable. */
 bool unet_config_dns_host(struct unet_config *c, const char *text, struct err *err);

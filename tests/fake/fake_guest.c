@@ -7,7 +7,7 @@
 #include "base/bytes.h"
 #include "base/checksum.h"
 
-enum { ETH = 14, IP = 20, GATEWAY = 0x0a000202 };
+enum { ETH = 14, IP = 20, IP6 = 40, GATEWAY = 0x0a000202 };
 
 static size_t receive(void *owner, const struct frame *frames, size_t n)
 {
@@ -39,6 +39,10 @@ void guest_init(struct guest *g, uint32_t ip, unsigned accepts)
 	g->room = SIZE_MAX;
 	memcpy(g->mac, "\x52\x54\x00\x12\x34", 5);
 	g->mac[5] = (uint8_t)ip;
+	memcpy(g->ip6, "\xfe\xc0\0\0\0\0\0\0\x50\x54\0\xff\xfe\x12\x34", 15);
+	g->ip6[15] = g->mac[5];
+	memcpy(g->link6, g->ip6, 16);
+	g->link6[1] = 0x80;
 	port_init(&g->port, &ops, g, "guest");
 	port_accepts(&g->port, accepts);
 }
@@ -84,13 +88,31 @@ static const struct guest_frame *pop(struct guest *g)
 	return f;
 }
 
+/* A neighbour advertisement: target is at our MAC. */
+static size_t advertisement(struct guest *g, uint8_t *buf, const void *to, const void *target)
+{
+	uint8_t m[24];
+
+	memcpy(m, target, 16);
+	memcpy(m + 16, "\2\1", 2);
+	memcpy(m + 18, g->mac, 6);
+	guest_icmp6(g, buf, to, 136, 0, 0x60000000, m, 24);
+	buf[ETH + 7] = 255;
+	return ETH + IP6 + 32;
+}
+
 const struct guest_frame *guest_next(struct guest *g)
 {
 	const struct guest_frame *f;
 
 	while ((f = pop(g))) {
-		uint8_t buf[64];
+		uint8_t buf[100];
 
+		if (f->len >= 78 && be16(f->data + 12) == 0x86dd && f->data[20] == 58 && f->data[54] == 135 && !g->keep_arp) {
+			if (!g->no_arp && (!memcmp(f->data + 62, g->ip6, 16) || !memcmp(f->data + 62, g->link6, 16)))
+				guest_send(g, buf, advertisement(g, buf, f->data + 22, f->data + 62));
+			continue;
+		}
 		if (f->len < 42 || be16(f->data + 12) != 0x0806 || g->keep_arp)
 			return f;
 		if (be16(f->data + 20) == 1 && be32(f->data + 38) == g->ip && !g->no_arp)
@@ -147,6 +169,14 @@ void guest_fix_l4(uint8_t *f)
 	size_t h = (ip[0] & 15) * 4u, len = be16(ip + 2) - h;
 	uint8_t *field = ip + h + (ip[9] == 6 ? 16 : 6);
 
+	if (ip[0] >> 4 == 6) {
+		len = be16(ip + 4);
+		field = ip + IP6 + (ip[6] == 6 ? 16 : ip[6] == 58 ? 2 : 6);
+		put_be16(field, 0);
+		put_be16(field, (uint16_t)~checksum_fold(checksum_add(checksum_pseudo(ip + 8, ip + 24, 16, ip[6], (uint32_t)len),
+								      ip + IP6, len)));
+		return;
+	}
 	put_be16(field, 0);
 	put_be16(field, (uint16_t)~checksum_fold(checksum_add(checksum_pseudo(ip + 12, ip + 16, 4, ip[9], (uint32_t)len), ip + h,
 							    len)));
@@ -201,6 +231,61 @@ size_t guest_icmp(struct guest *g, uint8_t *buf, uint32_t dst, uint8_t type, uin
 	return guest_ip(g, buf, dst, 1, h, 8 + len);
 }
 
+size_t guest_ip6(struct guest *g, uint8_t *buf, const void *dst, uint8_t next, const void *payload, size_t len)
+{
+	uint8_t *ip = buf + ETH;
+	const uint8_t *to = dst;
+
+	memset(ip, 0, IP6);
+	ip[0] = 0x60;
+	put_be16(ip + 4, (uint16_t)len);
+	ip[6] = next;
+	ip[7] = 64;
+	memcpy(ip + 8, to[0] == 0xff || (to[0] == 0xfe && to[1] == 0x80) ? g->link6 : g->ip6, 16);
+	memcpy(ip + 24, to, 16);
+	if (len)
+		memmove(ip + IP6, payload, len);
+	memcpy(buf, "\x52\x56\0\0\0\2", 6);
+	if (to[0] == 0xff) {
+		buf[0] = buf[1] = 0x33;
+		memcpy(buf + 2, ip + 36, 4);
+	} else if (to[15] == 3) {
+		buf[5] = 3;
+	}
+	memcpy(buf + 6, g->mac, 6);
+	put_be16(buf + 12, 0x86dd);
+	return ETH + IP6 + len;
+}
+
+size_t guest_udp6(struct guest *g, uint8_t *buf, const void *dst, uint16_t sport, uint16_t dport, const void *data, size_t len)
+{
+	uint8_t *h = buf + ETH + IP6;
+
+	if (len)
+		memmove(h + 8, data, len);
+	put_be16(h, sport);
+	put_be16(h + 2, dport);
+	put_be16(h + 4, (uint16_t)(8 + len));
+	len = guest_ip6(g, buf, dst, 17, h, 8 + len);
+	guest_fix_l4(buf);
+	return len;
+}
+
+size_t guest_icmp6(struct guest *g, uint8_t *buf, const void *dst, uint8_t type, uint8_t code, uint32_t rest, const void *data,
+		   size_t len)
+{
+	uint8_t *h = buf + ETH + IP6;
+
+	if (len)
+		memmove(h + 8, data, len);
+	h[0] = type;
+	h[1] = code;
+	put_be32(h + 4, rest);
+	len = guest_ip6(g, buf, dst, 58, h, 8 + len);
+	guest_fix_l4(buf);
+	return len;
+}
+
 /* --- received --------------------------------------------------------------------------------------------------- */
 
 static void options(struct guest_packet *p, const uint8_t *at, const uint8_t *end)
@@ -224,10 +309,11 @@ static void options(struct guest_packet *p, const uint8_t *at, const uint8_t *en
 static bool checksum_right(const struct guest_packet *p, size_t len)
 {
 	const struct frame *f = &p->frame->facts;
-	uint64_t pseudo = checksum_pseudo(p->ip + 12, p->ip + 16, 4, p->protocol, (uint32_t)len);
+	uint64_t pseudo = p->v6 ? checksum_pseudo(p->src6, p->dst6, 16, p->protocol, (uint32_t)len) :
+				  checksum_pseudo(p->ip + 12, p->ip + 16, 4, p->protocol, (uint32_t)len);
 	const uint8_t *field = p->l4 + (p->protocol == 6 ? 16 : 6);
 
-	if (p->protocol == 17 && !f->needs_csum && be16(field) == 0)
+	if (p->protocol == 17 && !f->needs_csum && be16(field) == 0 && !p->v6)
 		return true;
 	if (f->needs_csum)
 		return be16(field) == checksum_fold(pseudo) && f->csum_start == p->l4 - p->eth &&
@@ -247,19 +333,29 @@ bool guest_packet(struct guest *g, struct guest_packet *p)
 	p->eth = f->data;
 	p->type = be16(f->data + 12);
 	p->scale = -1;
-	if (p->type != 0x0800)
-		return true;
 	p->ip = f->data + ETH;
-	h = (p->ip[0] & 15) * 4u;
-	len = be16(p->ip + 2) - h;
+	if (p->type == 0x86dd) {
+		p->v6 = true;
+		h = IP6;
+		len = be16(p->ip + 4);
+		p->protocol = p->ip[6];
+		p->ttl = p->ip[7];
+		p->src6 = p->ip + 8;
+		p->dst6 = p->ip + 24;
+	} else if (p->type == 0x0800) {
+		h = (p->ip[0] & 15) * 4u;
+		len = be16(p->ip + 2) - h;
+		if (checksum(p->ip, h) != 0)
+			g->bad_checksums++;
+		p->protocol = p->ip[9];
+		p->ttl = p->ip[8];
+		p->src = be32(p->ip + 12);
+		p->dst = be32(p->ip + 16);
+		p->fragment = be16(p->ip + 6);
+	} else {
+		return true;
+	}
 	assert(f->len >= ETH + h + len);
-	if (checksum(p->ip, h) != 0)
-		g->bad_checksums++;
-	p->protocol = p->ip[9];
-	p->ttl = p->ip[8];
-	p->src = be32(p->ip + 12);
-	p->dst = be32(p->ip + 16);
-	p->fragment = be16(p->ip + 6);
 	p->l4 = p->ip + h;
 	p->data = p->l4;
 	p->data_len = len;
@@ -271,12 +367,13 @@ bool guest_packet(struct guest *g, struct guest_packet *p)
 		p->data = p->l4 + 8;
 		p->data_len = len - 8;
 		g->bad_checksums += !checksum_right(p, len) || be16(p->l4 + 4) != len;
-	} else if (p->protocol == 1 && len >= 8) {
+	} else if (p->protocol == (p->v6 ? 58 : 1) && len >= 8) {
 		p->icmp_type = p->l4[0];
 		p->icmp_code = p->l4[1];
 		p->data = p->l4 + 8;
 		p->data_len = len - 8;
-		g->bad_checksums += checksum(p->l4, len) != 0;
+		g->bad_checksums += checksum_fold(checksum_add(p->v6 ? checksum_pseudo(p->src6, p->dst6, 16, 58, (uint32_t)len) : 0,
+							       p->l4, len)) != 0xffff;
 	} else if (p->protocol == 6 && len >= 20) {
 		size_t head = (p->l4[12] >> 4) * 4u;
 
@@ -311,6 +408,14 @@ void guest_tcp_init(struct guest_tcp *t, struct guest *g, uint32_t far, uint16_t
 	t->mss = 1460;
 }
 
+void guest_tcp_init6(struct guest_tcp *t, struct guest *g, const void *far, uint16_t port, uint16_t far_port)
+{
+	guest_tcp_init(t, g, 0, port, far_port);
+	t->v6 = true;
+	memcpy(t->far6, far, 16);
+	t->mss = 1440;
+}
+
 void guest_tcp_free(struct guest_tcp *t)
 {
 	free(t->got);
@@ -319,7 +424,7 @@ void guest_tcp_free(struct guest_tcp *t)
 size_t guest_tcp_build(struct guest_tcp *t, uint8_t *buf, uint32_t seq, uint8_t flags, const void *opts, size_t opts_len,
 		       const void *data, size_t len)
 {
-	uint8_t *h = buf + ETH + IP;
+	uint8_t *h = buf + ETH + (t->v6 ? IP6 : IP);
 	uint32_t window = t->window;
 	size_t head = 20 + ((opts_len + 3) & ~(size_t)3);
 
@@ -338,7 +443,7 @@ size_t guest_tcp_build(struct guest_tcp *t, uint8_t *buf, uint32_t seq, uint8_t 
 		memcpy(h + 20, opts, opts_len);
 	if (len)
 		memcpy(h + head, data, len);
-	len = guest_ip(t->g, buf, t->far, 6, h, head + len);
+	len = t->v6 ? guest_ip6(t->g, buf, t->far6, 6, h, head + len) : guest_ip(t->g, buf, t->far, 6, h, head + len);
 	guest_fix_l4(buf);
 	return len;
 }
@@ -430,7 +535,8 @@ unsigned guest_tcp_run(struct guest_tcp *t)
 	while (guest_packet(t->g, &p)) {
 		uint32_t before = t->rcv_nxt;
 
-		if (p.protocol != 6 || p.src != t->far || p.sport != t->far_port || p.dport != t->port)
+		if (p.protocol != 6 || p.v6 != t->v6 || (t->v6 ? memcmp(p.src6, t->far6, 16) != 0 : p.src != t->far) ||
+		    p.sport != t->far_port || p.dport != t->port)
 			continue;
 		n++;
 		take(t, &p);

@@ -27,11 +27,12 @@ struct guest {
 	struct port port;
 	uint8_t mac[6];
 	uint32_t ip;                    /* host order */
+	uint8_t ip6[16], link6[16];     /* fec0:: and fe80::, both with 5054:ff:fe12:34xx */
 	struct guest_frame frames[GUEST_FRAMES];        /* those not looked at yet */
 	unsigned first, count;
 	size_t room;                    /* frames that it still takes; SIZE_MAX: all */
-	bool no_arp;                    /* do not answer requests */
-	bool keep_arp;                  /* leave ARP frames among the others */
+	bool no_arp;                    /* do not answer requests, nor solicitations */
+	bool keep_arp;                  /* leave both among the other frames */
 	unsigned bad_checksums;         /* frames that came with a wrong one */
 	uint64_t total_frames;
 	uint16_t ip_id;
@@ -51,8 +52,13 @@ size_t guest_ip(struct guest *g, uint8_t *buf, uint32_t dst, uint8_t protocol, c
 size_t guest_udp(struct guest *g, uint8_t *buf, uint32_t dst, uint16_t sport, uint16_t dport, const void *data, size_t len);
 size_t guest_icmp(struct guest *g, uint8_t *buf, uint32_t dst, uint8_t type, uint8_t code, uint32_t rest, const void *data,
 		  size_t len);
+/* IPv6: from link6 to what stays on the link, else from ip6. */
+size_t guest_ip6(struct guest *g, uint8_t *buf, const void *dst, uint8_t next, const void *payload, size_t len);
+size_t guest_udp6(struct guest *g, uint8_t *buf, const void *dst, uint16_t sport, uint16_t dport, const void *data, size_t len);
+size_t guest_icmp6(struct guest *g, uint8_t *buf, const void *dst, uint8_t type, uint8_t code, uint32_t rest, const void *data,
+		   size_t len);
 void guest_fix_ip(uint8_t *frame);      /* IP header checksum */
-void guest_fix_l4(uint8_t *frame);      /* UDP or TCP checksum, by the IP header's lengths */
+void guest_fix_l4(uint8_t *frame);      /* UDP, TCP or ICMPv6 checksum, by the IP header's lengths; no extension headers */
 
 /* A received frame taken apart. */
 struct guest_packet {
@@ -60,6 +66,8 @@ struct guest_packet {
 	uint16_t type;
 	uint8_t protocol, ttl;
 	uint32_t src, dst;
+	bool v6;                        /* then src6 and dst6 are meant */
+	const uint8_t *src6, *dst6;
 	uint16_t sport, dport, fragment;
 	uint32_t seq, ack, window;
 	uint8_t flags, icmp_type, icmp_code;
@@ -76,6 +84,8 @@ bool guest_packet(struct guest *g, struct guest_packet *p);
 struct guest_tcp {
 	struct guest *g;
 	uint32_t far;
+	bool v6;                        /* then far6 is meant */
+	uint8_t far6[16];
 	uint16_t port, far_port;
 	uint32_t snd_nxt, snd_una, rcv_nxt;
 	uint32_t far_window;            /* in bytes, scaled */
@@ -94,6 +104,7 @@ struct guest_tcp {
 };
 
 void guest_tcp_init(struct guest_tcp *t, struct guest *g, uint32_t far, uint16_t port, uint16_t far_port);
+void guest_tcp_init6(struct guest_tcp *t, struct guest *g, const void *far, uint16_t port, uint16_t far_port);
 void guest_tcp_free(struct guest_tcp *t);
 /* A segment with these flags; SYN and FIN count.  ACK fields are filled in if flags has ACK. */
 void guest_tcp_send(struct guest_tcp *t, uint8_t flags, const void *data, size_t len);

@@ -21,11 +21,10 @@ static struct fake_socket *get(struct fake_sockets *f, int fd)
 void fake_address(struct sockaddr_storage *a, const char *ip, uint16_t port)
 {
 	struct sockaddr_in *in = (struct sockaddr_in *)a;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)a;
 
 	memset(a, 0, sizeof(*a));
 	if (strchr(ip, ':')) {
-		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)a;
-
 		in6->sin6_family = AF_INET6;
 		in6->sin6_port = htons(port);
 		if (inet_pton(AF_INET6, ip, &in6->sin6_addr) != 1)
@@ -90,7 +89,7 @@ static int take_fd(struct fake_sockets *f)
 static int open_(void *owner, int family, int type, int protocol)
 {
 	struct fake_sockets *f = owner;
-	int fd = f->open_error < 0 ? f->open_error : take_fd(f);
+	int fd = f->open_error < 0 ? f->open_error : f->no_ipv6 && family == AF_INET6 ? -EAFNOSUPPORT : take_fd(f);
 
 	if (fd >= 0) {
 		f->s[fd].family = family;
@@ -220,7 +219,7 @@ static int accept_(void *owner, int fd, struct sockaddr_storage *peer)
 		return n;
 	*peer = s->clients[0];
 	memmove(s->clients, s->clients + 1, --s->client_count * sizeof(s->clients[0]));
-	f->s[n].family = AF_INET;
+	f->s[n].family = peer->ss_family;
 	f->s[n].type = SOCK_STREAM;
 	f->s[n].connected = true;
 	f->s[n].peer = *peer;

@@ -61,6 +61,7 @@ struct fake_sockets {
 	int high;                       /* descriptors ever used lie below */
 	int open_count, open_limit;     /* EMFILE at the limit */
 	int open_error;                 /* what open() returns instead, if negative */
+	bool no_ipv6;                   /* the host has no such sockets */
 	int connect_result;             /* of the next connects: 0, -EINPROGRESS, -ECONNREFUSED ... */
 	int (*on_connect)(void *owner, const struct sockaddr_storage *to);      /* instead, if set */
 	void *on_connect_owner;
@@ -106,7 +107,7 @@ void fake_client_connects(struct fake_sockets *f, int fd, const char *from, uint
 /* The last datagram that unet sent on fd; NULL if none. */
 const struct fake_datagram *fake_last_sent(const struct fake_sockets *f, int fd);
 void fake_address(struct sockaddr_storage *a, const char *ip, uint16_t port);
-/* "a.b.c.d:port" in a static buffer. */
+/* "a.b.c.d:port" or "[x::y]:port" in a static buffer. */
 const char *fake_text(const struct sockaddr_storage *a);
 /* The open socket that is connected to (or connecting to) this; -1 if none. */
 int fake_find(const struct fake_sockets *f, const char *to);

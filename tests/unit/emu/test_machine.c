@@ -245,10 +245,11 @@ static void bad_set_ups_leave_nothing_behind(void **state)
 		{ "-netdev user,id=u -netdev hubport,id=h,hubid=1,netdev=u -device e1000,netdev=u",
 		  "-device e1000,netdev=u: Property 'e1000.netdev' can't take value 'u', it's in use" },
 		{ "-net hubport", "-net hubport: network backend 'hubport' is only supported with -netdev/-nic" },
-		{ "-netdev user,id=n,ipv6=on", "-netdev user,id=n,ipv6=on: ipv6=on: IPv6 is not part of this build" },
+		{ "-netdev user,id=n,ipv6-net=fec0::/127", "-netdev user,id=n,ipv6-net=fec0::/127: Invalid IPv6 prefix provided (IPv6 prefix "
+		  "length must be between 0 and 126)" },
 		{ "-netdev user,id=n,bogus=1", "-netdev user,id=n,bogus=1: Invalid parameter 'bogus'" },
 		{ "-netdev user,id=n -netdev user,id=n", "-netdev user,id=n: Duplicate ID 'n' for netdev" },
-		{ "-netdev user,id=n,ipv4=off", "-netdev user,id=n,ipv4=off: IPv4 and IPv6 disabled" },
+		{ "-netdev user,id=n,ipv4=off,ipv6=off", "-netdev user,id=n,ipv4=off,ipv6=off: IPv4 and IPv6 disabled" },
 		{ "-nic user,model=foo", "-nic user,model=foo: Unsupported NIC model: foo (-nic model=help lists them)" },
 		{ "-nic user,mac=1:2", "-nic user,mac=1:2: invalid syntax for ethernet address '1:2' (like 52:54:00:12:34:56)" },
 		{ "-nic user,mac=01:00:00:00:00:00", "-nic user,mac=01:00:00:00:00:00: NIC cannot have multicast MAC address '01:00:00:00:00:00'" },

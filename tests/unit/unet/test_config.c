@@ -78,9 +78,34 @@ static void what_belongs_together_is_checked_at_the_end(void **state)
 	assert_false(configure(&c, "ipv6=off,ipv4=off", &o, &err));
 	assert_string_equal(err.text, "IPv4 and IPv6 disabled");
 	opts_free(&o);
+	assert_false(configure(&c, "ipv6=off,ipv6-host=fec0::2", &o, &err));
+	assert_string_equal(err.text, "IPv6 disabled but prefix/host6/dns6 provided");
+	opts_free(&o);
+	assert_true(configure(&c, "ipv6-dns=fd00::53,ipv6-prefixlen=48,ipv6-prefix=fd00::", &o, &err));
+	assert_int_equal(c.prefixlen, 48);
+	assert_memory_equal(&c.dns6, "\xfd\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x53", 16);
+	opts_free(&o);
 	assert_true(configure(&c, "ip=10.7.0.0/16", &o, &err));
 	assert_string_equal(inet_ntoa(c.host), "10.7.2.2");
 	opts_free(&o);
+}
+
+static void naming_one_family_turns_the_other_off(void **state)
+{
+	static const struct { const char *list; bool four, six; } cases[] = {
+		{ "restrict=off", true, true }, { "ipv4=on", true, false }, { "ipv6=on", false, true }, { "ipv4=off", false, true },
+		{ "ipv6=off", true, false }, { "ipv4=on,ipv6=on", true, true },
+	};
+	struct unet_config c;
+	struct opts o;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_true(configure(&c, cases[i].list, &o, &err));
+		assert_true(c.ipv4 == cases[i].four && c.ipv6 == cases[i].six);
+		opts_free(&o);
+	}
 }
 
 static void bad_values_are_refused_with_name_and_reason(void **state)
@@ -184,6 +209,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_option_sets_its_field),
 		cmocka_unit_test(what_belongs_together_is_checked_at_the_end),
+		cmocka_unit_test(naming_one_family_turns_the_other_off),
 		cmocka_unit_test(bad_values_are_refused_with_name_and_reason),
 		cmocka_unit_test(lists_have_an_end),
 		cmocka_unit_test(forwards_are_set_up_with_the_network_or_it_is_not),

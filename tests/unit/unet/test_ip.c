@@ -37,6 +37,18 @@ static int setup_restricted(void **state)
 	return 0;
 }
 
+static int setup_ipv4_only(void **state)
+{
+	struct fake_net *n = calloc(1, sizeof(*n));
+	struct unet_config c;
+
+	fake_net_config(n, &c);
+	c.ipv6 = false;
+	assert_true(fake_net_start(n, &c, 0));
+	*state = n;
+	return 0;
+}
+
 static int teardown(void **state)
 {
 	struct fake_net *n = *state;
@@ -552,23 +564,26 @@ static void dhcp_serves_a_guest_without_an_address(void **state)
 static size_t solicitation(struct fake_net *n, uint8_t *buf, bool addressed)
 {
 	uint8_t *h = buf + 14, *m = buf + 54;
+	uint16_t len = addressed ? 16 : 8;      /* who has no address does not tell a MAC either */
 
 	memset(buf, 0, 70);
 	memcpy(buf, "\x33\x33\0\0\0\2", 6);
 	memcpy(buf + 6, n->guest.mac, 6);
 	put_be16(buf + 12, 0x86dd);
 	h[0] = 0x60;
-	put_be16(h + 4, 16);
+	put_be16(h + 4, len);
 	h[6] = 58;
 	h[7] = 255;
 	if (addressed)
 		memcpy(h + 8, "\xfe\x80\0\0\0\0\0\0\x50\x54\0\xff\xfe\x12\x34\x0f", 16);
 	memcpy(h + 24, "\xff\2\0\0\0\0\0\0\0\0\0\0\0\0\0\2", 16);
 	m[0] = 133;
-	m[8] = m[9] = 1;
-	memcpy(m + 10, n->guest.mac, 6);
-	put_be16(m + 2, (uint16_t)~checksum_fold(checksum_add(checksum_pseudo(h + 8, h + 24, 16, 58, 16), m, 16)));
-	return 70;
+	if (addressed) {
+		m[8] = m[9] = 1;
+		memcpy(m + 10, n->guest.mac, 6);
+	}
+	put_be16(m + 2, (uint16_t)~checksum_fold(checksum_add(checksum_pseudo(h + 8, h + 24, 16, 58, len), m, len)));
+	return 54u + len;
 }
 
 static void a_router_solicitation_is_told_that_there_is_no_router(void **state)
@@ -677,7 +692,7 @@ int main(void)
 		TEST(a_flood_of_fragments_is_bounded),
 		cmocka_unit_test_setup_teardown(a_restricted_guest_reaches_nothing_outside, setup_restricted, teardown),
 		TEST(dhcp_serves_a_guest_without_an_address),
-		TEST(a_router_solicitation_is_told_that_there_is_no_router),
+		cmocka_unit_test_setup_teardown(a_router_solicitation_is_told_that_there_is_no_router, setup_ipv4_only, teardown),
 		cmocka_unit_test(the_gateway_serves_a_folder_by_tftp),
 	};
 

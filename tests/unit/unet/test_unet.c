@@ -122,9 +122,13 @@ static void overlong_texts_and_odd_sizes_are_refused(void **state)
 	c.mtu = 575;
 	assert_null(unet_new(&c, &err));
 	c = good;
-	c.ipv4 = false;
+	c.ipv4 = c.ipv6 = false;
 	assert_null(unet_new(&c, &err));
 	assert_string_equal(err.text, "IPv4 and IPv6 disabled");
+	c.ipv6 = true;
+	c.mtu = 1279;
+	assert_null(unet_new(&c, &err));
+	assert_string_equal(err.text, "mtu must be from 1280 to 65520 for IPv6");
 	c = good;
 	c.dnssearch[0] = "fine.example";
 	c.dnssearch[1] = "not..fine";
