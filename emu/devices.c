@@ -23,6 +23,8 @@ static const char *const virtio_blk_properties[] = {
 };
 static const char *const ide_properties[] = { "id", "drive", "bus", "unit", "bootindex", "serial", NULL };
 static const char *const debug_exit_properties[] = { "id", "iobase", "iosize", NULL };
+static const char *const pc_testdev_properties[] = { "id", NULL };
+static const char *const pci_testdev_properties[] = { "id", "membar", "addr", "bus", "multifunction", NULL };
 static const char *const debugcon_properties[] = { "id", "iobase", "chardev", NULL };
 
 enum { TRANSITIONAL_AUTO, TRANSITIONAL, NON_TRANSITIONAL };
@@ -203,6 +205,10 @@ static const struct driver drivers[] = {
 	  .properties = debug_exit_properties },
 	{ .name = "isa-debugcon", .kind = DRIVER_DEBUGCON, .bus = "ISA", .what = "debug console",
 	  .properties = debugcon_properties },
+	{ .name = "pc-testdev", .kind = DRIVER_PC_TESTDEV, .bus = "ISA", .what = "interrupt lines and registers for test kernels",
+	  .properties = pc_testdev_properties },
+	{ .name = "pci-testdev", .kind = DRIVER_PCI_TESTDEV, .bus = "PCI", .what = "PCI Test Device",
+	  .properties = pci_testdev_properties },
 };
 
 const struct driver *driver_find(const char *name)
@@ -254,7 +260,7 @@ void devices_help(void)
 {
 	print_kind("Storage devices", DRIVER_VIRTIO_BLK, DRIVER_IDE);
 	print_kind("\nNetwork devices", DRIVER_NIC, DRIVER_NIC);
-	print_kind("\nMisc devices", DRIVER_DEBUG_EXIT, DRIVER_DEBUGCON);
+	print_kind("\nMisc devices", DRIVER_DEBUG_EXIT, DRIVER_PCI_TESTDEV);
 }
 
 void devices_nic_help(void)

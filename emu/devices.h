@@ -10,7 +10,7 @@
 struct machine;
 struct nic;
 
-enum driver_kind { DRIVER_NIC, DRIVER_VIRTIO_BLK, DRIVER_IDE, DRIVER_DEBUG_EXIT, DRIVER_DEBUGCON };
+enum driver_kind { DRIVER_NIC, DRIVER_VIRTIO_BLK, DRIVER_IDE, DRIVER_DEBUG_EXIT, DRIVER_DEBUGCON, DRIVER_PC_TESTDEV, DRIVER_PCI_TESTDEV };
 
 struct driver {
 	const char *name, *alias;       /* alias: another name, or NULL */

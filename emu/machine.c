@@ -97,57 +97,6 @@ bool machine_pci_address(struct opts *opts, int *devfn, struct err *err)
 	return err_set(err, "Invalid PCI device address '%s' (slot or slot.function in hexadecimal, 0 to 1f)", addr);
 }
 
-/* --- devices without a bus of their own ---------------------------------------------------------------------------- */
-
-/* -debugcon makes an isa-debugcon whose port only -global can tell. */
-static bool plan_debugcon(struct machine *m, struct err *err)
-{
-	struct opts o = { 0 };
-	uint64_t base = 0xe9;
-	bool ok = machine_globals(m, driver_find("isa-debugcon"), &o, err) && opts_number(&o, "iobase", 1, 0xfff0, &base, err);
-
-	m->debugcon_port = (uint16_t)base;
-	opts_free(&o);
-	return ok;
-}
-
-static bool plan_isa(struct machine *m, struct err *err)
-{
-	if (!plan_debugcon(m, err))
-		return false;
-	for (size_t i = 0; i < m->o->count; i++) {
-		const struct option_item *item = &m->o->items[i];
-		struct opts *o = (struct opts *)&item->opts;
-		const struct driver *d = item->class == OPTION_DEVICE ? driver_find(opts_get(o, "driver")) : NULL;
-		uint64_t base, size = 2;
-		bool ok;
-
-		if (!d || (d->kind != DRIVER_DEBUG_EXIT && d->kind != DRIVER_DEBUGCON))
-			continue;
-		ok = machine_globals(m, d, o, err);
-		for (size_t k = 0; k < o->count && ok; k++)
-			if (strcmp(o->list[k].key, "driver") && !driver_has_property(d, o->list[k].key))
-				ok = err_set(err, "Property '%s.%s' not found", d->name, o->list[k].key);
-		base = d->kind == DRIVER_DEBUG_EXIT ? 0x501 : 0xe9;
-		ok = ok && opts_number(o, "iobase", 1, 0xfff0, &base, err) && opts_number(o, "iosize", 1, 8, &size, err);
-		if (ok && d->kind == DRIVER_DEBUG_EXIT) {
-			if (m->debug_exit_port)
-				ok = err_set(err, "there can be one %s", d->name);
-			m->debug_exit_port = (uint16_t)base;
-			m->debug_exit_size = (uint8_t)size;
-		} else if (ok) {
-			if (!opts_get(o, "chardev"))
-				ok = err_set(err, "Can't create serial device, empty char device (chardev=ID)");
-			m->debugcon_port = (uint16_t)base;
-		}
-		if (!ok) {
-			option_prefix(item, err);
-			return false;
-		}
-	}
-	return true;
-}
-
 /* --- files ---------------------------------------------------------------------------------------------------------- */
 
 static bool load_bios(struct machine *m, struct err *err)
@@ -480,7 +429,7 @@ struct machine *machine_new(const struct options *o, struct err *err)
 	assert(m);
 	m->o = o;
 	/* First what makes nothing ... */
-	if (!check_globals(m, err) || !drives_plan(m, err) || !network_plan(m, err) || !plan_isa(m, err) || !load_files(m, err))
+	if (!check_globals(m, err) || !drives_plan(m, err) || !network_plan(m, err) || !misc_devices_plan(m, err) || !load_files(m, err))
 		goto fail;
 	m->run = run_new(&rc, err);
 	if (!m->run || !make_ram(m, err) || !make_cpus(m, err))
@@ -491,7 +440,7 @@ struct machine *machine_new(const struct options *o, struct err *err)
 	run_attach(m->run, &(struct run_machine){ .cpus = m->cpus, .memory = pc_memory(m->pc), .ports = pc_ports(m->pc),
 						  .int_ack = int_ack, .apic_eoi = apic_eoi, .wall_ns = m->wall_ns, .reset = reset,
 						  .owner = m });
-	if (!network_cards(m, err) || !drives_cards(m, err) || !boot_order(m, err) || !network_dumps(m, err))
+	if (!network_cards(m, err) || !drives_cards(m, err) || !misc_devices_make(m, err) || !boot_order(m, err) || !network_dumps(m, err))
 		goto fail;
 	/* The cards came after pc_new's own reset. */
 	if (!reset(m, err))
@@ -512,6 +461,7 @@ void machine_free(struct machine *m)
 	network_free(m);
 	drives_free(m);
 	pc_free(m->pc);
+	misc_devices_free(m);
 	streams_free(m);
 	cpus_free(m->cpus);
 	kernel_free(m->kernel);

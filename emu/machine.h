@@ -28,7 +28,7 @@
 
 enum {
 	MACHINE_CHRS = 24, MACHINE_MONITORS = 8, MACHINE_DRIVES = 32, MACHINE_NETDEVS = 32, MACHINE_NICS = 32, MACHINE_DUMPS = 16, MACHINE_HUBS = 8, MACHINE_BOOT = 80,
-	MACHINE_FILES = 24, MACHINE_BLKS = 24,
+	MACHINE_FILES = 24, MACHINE_BLKS = 24, MACHINE_TESTDEVS = 8,
 };
 
 /* An image in memory: firmware, fw_cfg files. */
@@ -99,6 +99,14 @@ struct dump {
 	struct pcap *pcap;
 };
 
+/* -device pci-testdev */
+struct test_function {
+	const struct option_item *item;
+	int devfn;
+	uint64_t membar;
+	struct pci_testdev *card;
+};
+
 struct machine {
 	const struct options *o;
 	struct run *run;
@@ -135,6 +143,10 @@ struct machine {
 	unsigned dump_count;
 	uint16_t debug_exit_port, debugcon_port;
 	uint8_t debug_exit_size;
+	const struct option_item *pc_testdev_item;
+	struct pc_testdev *pc_testdev;
+	struct test_function test_functions[MACHINE_TESTDEVS];
+	unsigned test_function_count;
 };
 
 /* NULL with err, a whole line, on failure. */
@@ -158,6 +170,10 @@ bool drives_plan(struct machine *m, struct err *err);           /* drives.c */
 bool drives_open(struct machine *m, struct err *err);
 bool drives_cards(struct machine *m, struct err *err);
 void drives_free(struct machine *m);
+
+bool misc_devices_plan(struct machine *m, struct err *err);     /* misc_devices.c: isa-debug-exit and such */
+bool misc_devices_make(struct machine *m, struct err *err);
+void misc_devices_free(struct machine *m);
 
 bool streams_open(struct machine *m, struct pc_config *config, struct err *err);        /* streams.c: chardevs, serial, monitors */
 void streams_free(struct machine *m);

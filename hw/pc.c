@@ -43,7 +43,7 @@ enum {
 	MIB = 1 << 20,
 	LINES = 16,
 	/* who may hold a line up: the bits of struct state's level[] */
-	SOURCE_ISA = 0, SOURCE_ISA_SECOND = 1, SOURCE_PCI = 2, SOURCE_HPET = 3,
+	SOURCE_ISA = 0, SOURCE_ISA_SECOND = 1, SOURCE_PCI = 2, SOURCE_HPET = 3, SOURCE_TEST = 4,
 	IRQ_TIMER = 0, IRQ_KBD = 1, IRQ_RTC = 8, IRQ_MOUSE = 12, IRQ_IDE = 14, IOAPIC_TIMER = 2,
 	BDA_EBDA = 0x40e, BDA_MEMORY_KB = 0x413, EBDA = 0x9fc00, LEGACY_END = 0x100000,
 	RSDP_AT = 0xf5a00, SMBIOS_AT = 0xf5b00, ACPI_ALIGN = 64 << 10,
@@ -127,6 +127,13 @@ struct irq_line pc_isa_irq(struct pc *pc, int irq)
 {
 	assert(irq >= 0 && irq < LINES);
 	return line(pc, irq, SOURCE_ISA);
+}
+
+/* 8259 input 2 is the cascade, and I/O APIC input 2 the timer's, so line 2 is that input alone. */
+struct irq_line pc_test_irq(struct pc *pc, int n)
+{
+	assert(n >= 0 && n < IOAPIC_PINS);
+	return n < LINES && n != IOAPIC_TIMER ? line(pc, n, SOURCE_TEST) : ioapic_input(pc->ioapic, n);
 }
 
 static void set_pirq(void *owner, int number, bool level)

@@ -96,6 +96,8 @@ struct ps2_kbd *pc_keyboard(struct pc *pc);
 /* For -boot once=: what CMOS tells firmware from the next reset on. */
 void pc_set_boot_order(struct pc *pc, const char *order);
 struct irq_line pc_isa_irq(struct pc *pc, int irq);
+/* Input `n` (0..23) of the I/O APIC, and of the 8259s below 16, for a device that drives lines of others (pc-testdev). */
+struct irq_line pc_test_irq(struct pc *pc, int n);
 uint64_t pc_low_ram(const struct pc *pc);       /* bytes of RAM below 4 GiB */
 
 /* The processors' side, for struct cpu_ops. */

@@ -76,7 +76,16 @@ $(O)/headers/%.ok: % $(O)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(cflags_$(firstword $(subst /, ,$<))) -x c -fsyntax-only $< && touch $@
 
-guest: $(O)/tenbox ## real guests on the real program (W="words of test names")
+# Kernels of our own, multiboot and 32-bit: tests/guest/bare/NAME.c is build/guest/bare/NAME.elf.
+bare_kernels := $(patsubst tests/guest/bare/%.c,build/guest/bare/%.elf,$(wildcard tests/guest/bare/*.c))
+build/guest/bare/%.elf: tests/guest/bare/%.c
+	@mkdir -p $(@D)
+	$(call say,CC      $<)
+	$(Q)$(CC) -std=gnu11 -m32 -march=i686 -O2 -Wall -Wextra -Wshadow -ffreestanding -fno-pic -fno-stack-protector \
+		-fno-asynchronous-unwind-tables -nostdlib -static -Wl,-Ttext-segment=0x100000,--build-id=none \
+		-Wl,-z,noexecstack,-z,noseparate-code -o $@ $<
+
+guest: $(O)/tenbox $(bare_kernels) ## real guests on the real program (W="words of test names")
 	$(Q)tools/build-guest amd64
 	$(Q)tools/build-guest i386
 	$(Q)tools/build-images

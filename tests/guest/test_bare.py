@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""Kernels of our own (tests/guest/bare) on the devices for test kernels: what images written for QEMU rely on."""
+import os
+import sys
+import tempfile
+
+from tenbox import CASES, GUEST, Machine, case, run
+
+DEVICES = ["-device", "pc-testdev", "-device", "pci-testdev", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+LINES = ["multiboot magic", "memory sizes", "a module", "command line", "the register at E0h", "its bytes at E8h", "flush at E4h",
+         "memory at FF000000h", "line 14 interrupts through the PIC", "once an edge", "and again",
+         "line 15 interrupts through the I/O APIC", "memory BAR", "I/O BAR"]
+
+
+def testdev(*more):
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "module")
+        with open(path, "w") as f:
+            f.write("module")
+        args = ["-nographic", "-nic", "none", "-kernel", os.path.join(GUEST, "bare/testdev.elf"), "-initrd", path + " argument"]
+        with Machine(args + DEVICES + list(more)) as machine:
+            return machine.wait(60), machine.text()
+
+
+@case
+def a_test_kernel_for_qemu_finds_its_devices_and_its_exit_status():
+    status, text = testdev("-append", "verbose exit=21")
+    assert status == 21 * 2 + 1, "exit status %s\n%s" % (status, text)
+    for line in LINES:
+        assert "ok: " in text and line in text, "no line for %s\n%s" % (line, text)
+    assert "all of it works" in text
+
+
+@case
+def a_test_kernel_runs_in_icount_mode_and_with_two_processors():
+    for more in (["-icount", "3"], ["-smp", "2"], ["-device", "pci-testdev,membar=1M"]):
+        status, text = testdev("-append", "exit=1", *more)
+        assert status == 3, "%s: exit status %s\n%s" % (" ".join(more), status, text)
+
+
+@case
+def a_test_kernel_that_fails_ends_with_its_own_status():
+    status, text = testdev("-append", "no status")
+    assert status == 99 * 2 + 1 and "FAILED: command line" in text, "exit status %s\n%s" % (status, text)
+
+
+if __name__ == "__main__":
+    sys.exit(run(CASES, sys.argv[1:]))
