@@ -440,7 +440,8 @@ struct machine *machine_new(const struct options *o, struct err *err)
 	run_attach(m->run, &(struct run_machine){ .cpus = m->cpus, .memory = pc_memory(m->pc), .ports = pc_ports(m->pc),
 						  .int_ack = int_ack, .apic_eoi = apic_eoi, .wall_ns = m->wall_ns, .reset = reset,
 						  .owner = m });
-	if (!network_cards(m, err) || !drives_cards(m, err) || !misc_devices_make(m, err) || !boot_order(m, err) || !network_dumps(m, err))
+	if (!network_streams(m, err) || !network_cards(m, err) || !drives_cards(m, err) || !misc_devices_make(m, err) ||
+	    !boot_order(m, err) || !network_dumps(m, err))
 		goto fail;
 	/* The cards came after pc_new's own reset. */
 	if (!reset(m, err))

@@ -17,6 +17,7 @@
 #include "emu/devices.h"
 #include "emu/disk_file.h"
 #include "emu/kernel.h"
+#include "emu/guest_stream.h"
 #include "emu/options.h"
 #include "emu/run.h"
 #include "hw/pc.h"
@@ -125,6 +126,11 @@ struct machine {
 
 	struct chr *chrs[MACHINE_CHRS];
 	unsigned chr_count;
+	struct {                        /* targets of guestfwd */
+		char *target;
+		struct guest_stream *stream;
+	} guest_streams[MACHINE_CHRS];
+	unsigned guest_stream_count;
 	struct monitor *monitors[MACHINE_MONITORS];
 	unsigned monitor_count;
 	struct drive drives[MACHINE_DRIVES];
@@ -156,6 +162,7 @@ void machine_free(struct machine *m);
 /* The parts of machine_new that have their own files. */
 bool network_plan(struct machine *m, struct err *err);          /* network.c: what is wanted; makes nothing */
 bool network_backends(struct machine *m, struct err *err);      /* unet instances and their forwards */
+bool network_streams(struct machine *m, struct err *err);       /* targets of guestfwd */
 bool network_cards(struct machine *m, struct err *err);
 bool network_dumps(struct machine *m, struct err *err);
 void network_warn(const struct machine *m);
@@ -179,6 +186,8 @@ bool streams_open(struct machine *m, struct pc_config *config, struct err *err);
 void streams_free(struct machine *m);
 /* The chardev with that id; NULL: none. */
 struct chr *streams_find(struct machine *m, const char *id);
+/* The stream of a -serial or -monitor word.  *none: the word says that there shall not be one. */
+struct chr *streams_from_word(struct machine *m, const char *word, const char *id, bool *none, struct err *err);
 
 /* Adds the -global values for this driver that the list does not have. */
 bool machine_globals(struct machine *m, const struct driver *driver, struct opts *opts, struct err *err);

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,6 +208,61 @@ static bool join_backend(struct machine *m, struct netdev *n, struct err *err)
 	return p;
 }
 
+static int guest_connects(void *owner, const char *target)
+{
+	struct machine *m = owner;
+
+	for (unsigned i = 0; i < m->guest_stream_count; i++)
+		if (!strcmp(m->guest_streams[i].target, target))
+			return guest_stream_connect(m->guest_streams[i].stream);
+	return -ECONNREFUSED;
+}
+
+/* A character device that a guestfwd rule names; two rules may name the same. */
+static bool add_guest_stream(struct machine *m, const char *target, struct err *err)
+{
+	struct guest_stream *stream;
+	struct chr *chr;
+	char id[32];
+	bool none;
+
+	for (unsigned i = 0; i < m->guest_stream_count; i++)
+		if (!strcmp(m->guest_streams[i].target, target))
+			return true;
+	if (m->guest_stream_count == ARRAY_SIZE(m->guest_streams))
+		return err_set(err, "more than %zu character devices", ARRAY_SIZE(m->guest_streams));
+	snprintf(id, sizeof(id), "guestfwd%u", m->guest_stream_count);
+	chr = streams_from_word(m, target, id, &none, err);
+	if (!chr)
+		return none ? err_set(err, "'none' is no target of guestfwd") : false;
+	stream = guest_stream_new(m->run, chr, err);
+	if (!stream)
+		return false;
+	m->guest_streams[m->guest_stream_count].target = strdup(target);
+	m->guest_streams[m->guest_stream_count++].stream = stream;
+	return true;
+}
+
+bool network_streams(struct machine *m, struct err *err)
+{
+	for (unsigned i = 0; i < m->netdev_count; i++) {
+		struct netdev *n = &m->netdevs[i];
+		const char *rule, *target;
+		size_t at = 0;
+
+		while (n->unet && (rule = opts_each(n->opts, "guestfwd", &at)) != NULL) {
+			target = unet_guestfwd_stream(rule);
+			if (!target || add_guest_stream(m, target, err))
+				continue;
+			err_prefix(err, "guest forwarding rule '%s'", rule);
+			if (n->item)
+				option_prefix(n->item, err);
+			return false;
+		}
+	}
+	return true;
+}
+
 bool network_backends(struct machine *m, struct err *err)
 {
 	for (unsigned i = 0; i < m->netdev_count; i++) {
@@ -222,6 +278,8 @@ bool network_backends(struct machine *m, struct err *err)
 			goto fail;
 		config.clock = run_loop_clock(m->run);
 		config.loop = run_loop(m->run);
+		config.guestfwd_open = guest_connects;
+		config.guestfwd_owner = m;
 		n->unet = unet_new(&config, err);
 		if (!n->unet)
 			goto fail;
@@ -700,5 +758,9 @@ void network_free(struct machine *m)
 	for (unsigned i = 0; i < m->netdev_count; i++) {
 		unet_free(m->netdevs[i].unet);
 		free(m->netdevs[i].id);
+	}
+	for (unsigned i = 0; i < m->guest_stream_count; i++) {
+		guest_stream_free(m->guest_streams[i].stream);
+		free(m->guest_streams[i].target);
 	}
 }

@@ -35,8 +35,7 @@ static struct chr *add(struct machine *m, struct opts *o, struct err *err)
 	return c;
 }
 
-/* The stream of a -serial or -monitor word.  *none: the word says that there shall not be one. */
-static struct chr *from_word(struct machine *m, const char *word, const char *id, bool *none, struct err *err)
+struct chr *streams_from_word(struct machine *m, const char *word, const char *id, bool *none, struct err *err)
 {
 	struct opts o;
 	struct chr *c;
@@ -110,7 +109,7 @@ static struct chardev *open_serial(struct machine *m, const char *word, const ch
 {
 	struct chardev *dev = NULL;
 	bool none;
-	struct chr *c = from_word(m, word, id, &none, err);
+	struct chr *c = streams_from_word(m, word, id, &none, err);
 
 	*ok = none;
 	if (c) {
@@ -137,7 +136,7 @@ static bool open_mons(struct machine *m, struct err *err)
 		if (item->class == OPTION_MONITOR) {
 			snprintf(id, sizeof(id), n ? "compat_monitor%u" : "compat_monitor0", n);
 			n++;
-			c = from_word(m, item->text, id, &none, err);
+			c = streams_from_word(m, item->text, id, &none, err);
 			ok = none || (c && add_monitor(m, c, err));
 		} else if (item->class == OPTION_MON) {
 			const char *chardev = opts_get(o, "chardev"), *mode = opts_get(o, "mode");
@@ -229,7 +228,7 @@ bool streams_open(struct machine *m, struct pc_config *config, struct err *err)
 		return false;
 	if (o->nographic && n && !monitors && m->monitor_count == 0 && !o->nodefaults) {
 		bool none;
-		struct chr *c = from_word(m, "stdio,signal=off,mux=on", "compat_monitor0", &none, NULL);
+		struct chr *c = streams_from_word(m, "stdio,signal=off,mux=on", "compat_monitor0", &none, NULL);
 
 		/* As in QEMU the monitor takes the terminal if a -serial did not. */
 		if (c && !add_monitor(m, c, err))

@@ -272,6 +272,13 @@ static void bad_set_ups_leave_nothing_behind(void **state)
 		{ "-m 64 -kernel kgood -nic user,hostfwd=tcp::22 -serial file:created",
 		  "-nic user,hostfwd=tcp::22: Invalid host forwarding rule 'tcp::22' (Bad host port separator: "
 		  "[tcp|udp]:[HADDR]:HPORT-[GADDR]:GPORT or unix:/PATH-[GADDR]:GPORT is expected)" },
+		{ "-m 64 -kernel kgood -nic user,guestfwd=tcp:10.0.2.9:1-foo", "-nic user,guestfwd=tcp:10.0.2.9:1-foo: guest forwarding rule "
+		  "'tcp:10.0.2.9:1-foo': 'foo' is not a valid character device (stdio, mon:stdio, pty, null, none, file:PATH, pipe:PATH, "
+		  "unix:PATH, tcp:HOST:PORT, telnet:HOST:PORT, chardev:ID)" },
+		{ "-m 64 -kernel kgood -nic user,guestfwd=tcp:10.0.2.9:1-chardev:x", "-nic user,guestfwd=tcp:10.0.2.9:1-chardev:x: guest "
+		  "forwarding rule 'tcp:10.0.2.9:1-chardev:x': chardev 'x' not found" },
+		{ "-m 64 -kernel kgood -nic user,guestfwd=tcp:10.0.2.2:1-cmd:x", "-nic user,guestfwd=tcp:10.0.2.2:1-cmd:x: Conflicting/invalid "
+		  "host:port in guest forwarding rule 'tcp:10.0.2.2:1-cmd:x'" },
 		{ "-m 64 -kernel kgood -serial foo", "-serial foo: 'foo' is not a valid character device (stdio, mon:stdio, pty, null, none, "
 		  "file:PATH, pipe:PATH, unix:PATH, tcp:HOST:PORT, telnet:HOST:PORT, chardev:ID)" },
 		{ "-m 64 -kernel kgood -serial chardev:x", "-serial chardev:x: chardev 'x' not found" },
