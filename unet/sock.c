@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -39,16 +40,23 @@ static int result(int r)
 	return r < 0 ? -errno : r;
 }
 
-/* Descriptors are handed out lowest first, so a high number means that the table is nearly full. */
+/*
+ * Descriptors are handed out lowest first, so a high number means that the table is nearly full.  The limit is looked up
+ * when a number is higher than any before.
+ */
 static int keep_reserve(int fd)
 {
+	static int highest = -1;
 	struct rlimit r;
 
-	if (fd >= 0 && getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY &&
+	if (fd <= highest)
+		return fd;
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur != RLIM_INFINITY &&
 	    (rlim_t)fd + RESERVED_FDS >= r.rlim_cur) {
 		close(fd);
 		return -EMFILE;
 	}
+	highest = fd;
 	return fd;
 }
 
@@ -70,10 +78,29 @@ static int host_bind(void *owner, int fd, const struct sockaddr_storage *a)
 	return result(bind(fd, (const struct sockaddr *)a, length_of(a)));
 }
 
+static bool is_loopback(const struct sockaddr_storage *a)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)a;
+
+	if (a->ss_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)a)->sin6_addr);
+	return a->ss_family == AF_INET && (ntohl(in->sin_addr.s_addr) >> 24) == 127;
+}
+
 static int host_connect(void *owner, int fd, const struct sockaddr_storage *a)
 {
+	int r = result(connect(fd, (const struct sockaddr *)a, length_of(a)));
+
 	(void)owner;
-	return result(connect(fd, (const struct sockaddr *)a, length_of(a)));
+	/* on loopback the handshake is done by now, or refused: asking again saves a round of the loop */
+	if (r == -EINPROGRESS && is_loopback(a)) {
+		r = result(connect(fd, (const struct sockaddr *)a, length_of(a)));
+		if (r == -EALREADY)
+			r = -EINPROGRESS;
+		else if (r == -EISCONN)
+			r = 0;
+	}
+	return r;
 }
 
 static int host_listen(void *owner, int fd, int backlog)

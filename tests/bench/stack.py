@@ -152,7 +152,9 @@ def compare(report, ours, load, mtu):
         tell(report, "stack/%d/out" % mtu, "Gbit/s", turns(networks, iperf))
         tell(report, "stack/%d/in" % mtu, "Gbit/s", turns(networks, lambda n: iperf(n, True)))
         if mtu == 1500:
-            tell(report, "stack/connections", "1/s", turns(networks, lambda n: load.client(n, "conn", 2, 16)))
+            for parallel in (16, 128):
+                tell(report, "stack/connections/%d-at-once" % parallel, "1/s",
+                     turns(networks, lambda n: load.client(n, "conn", 2, parallel)))
             tell(report, "stack/rtt", "us", turns(networks, lambda n: load.client(n, "rtt", 3000)), more_is_better=False)
     finally:
         for n in networks.values():

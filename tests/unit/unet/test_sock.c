@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "tests/fake/fake_guest.h"
+#include "unet/sock.h"
 #include "unet/unet.h"
 
 enum { GATEWAY = 0x0a000202, GUEST = 0x0a00020f };
@@ -209,6 +210,32 @@ static void a_closed_port_of_the_host_refuses_at_once(void **state)
 	}
 	assert_true(t.reset);
 	guest_tcp_free(&t);
+}
+
+static void loopback_connects_without_waiting(void **state)
+{
+	const struct unet_sockets *k = unet_host_sockets();
+	struct sockaddr_storage a = { .ss_family = AF_INET };
+	struct sockaddr_in *in = (struct sockaddr_in *)&a;
+	socklen_t len = sizeof(*in);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd, r = -1;
+
+	(void)state;
+	in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(listener, (struct sockaddr *)&a, len), 0);
+	assert_int_equal(listen(listener, 16), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &len), 0);
+	for (int i = 0; i < 5 && r; i++) {      /* the kernel may be busy with something else once */
+		fd = k->open(NULL, AF_INET, SOCK_STREAM, 0);
+		r = k->connect(NULL, fd, &a);
+		assert_true(r == 0 || r == -EINPROGRESS);
+		k->close(NULL, fd);
+	}
+	assert_int_equal(r, 0);
+	close(listener);
+	fd = k->open(NULL, AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(k->connect(NULL, fd, &a), -ECONNREFUSED);
+	k->close(NULL, fd);
 }
 
 static void a_guests_reset_is_a_reset_on_the_host(void **state)
@@ -463,6 +490,7 @@ int main(void)
 		TEST(ten_megabytes_to_the_host_and_back),
 		cmocka_unit_test_setup_teardown(ten_megabytes_to_the_host_and_back, setup_tso, teardown),
 		TEST(a_closed_port_of_the_host_refuses_at_once),
+		TEST(loopback_connects_without_waiting),
 		TEST(a_guests_reset_is_a_reset_on_the_host),
 		TEST(a_hosts_reset_is_a_reset_on_the_guest),
 		TEST(an_idle_half_closed_connection_does_not_spin),
