@@ -12,6 +12,7 @@
 
 enum {
 	ICMP_HLEN = 8,
+	UNREACHABLE = 3, PARAMETER6 = 4,
 	ECHO_REPLY = 0, ECHO_REQUEST = 8, ECHO6_REQUEST = 128, ECHO6_REPLY = 129,
 	LIST_ECHO = 0,
 	BURST = 16,                     /* replies read per wake-up of one socket */
@@ -284,6 +285,39 @@ static void ask_outside(struct unet *u, const struct packet *p)
 		icmp_error(u, p, icmp_of_errno((int)-r));
 }
 
+/* --- what the guest complains of ------------------------------------------------------------------------------------ */
+
+/*
+ * An error about a packet that unet sent, or passed on: TCP wants to hear of it.  For UDP there is nobody to tell: the
+ * host's client would need a raw socket of ours.  False if it makes no sense.
+ */
+static bool guest_complains(struct unet *u, const struct packet *p, const uint8_t *h)
+{
+	bool four = addr_is4(&p->src);
+	uint32_t ip_len = four ? IP4_HLEN : IPV6_HLEN;
+	unsigned what = (unsigned)(h[0] << 8 | h[1]);
+	uint8_t q[IP4_HLEN_MAX + ICMP_HLEN + IPV6_HLEN];
+	uint32_t n = slice_copy(p->body, ICMP_HLEN, q, sizeof(q));
+	struct flow_key key = { .zero = 0 };
+
+	if (four ? h[0] != UNREACHABLE : h[0] == 0 || h[0] > PARAMETER6)
+		return false;
+	if (n < ip_len || q[0] >> 4 != (four ? 4 : 6))
+		return false;
+	if (four)
+		ip_len = (q[0] & 15) * 4u;
+	if (ip_len < IP4_HLEN || n < ip_len + ICMP_HLEN)
+		return false;
+	key.far = four ? addr_from4(q + 12) : addr_from6(q + IP6_SOURCE);
+	key.guest = four ? addr_from4(q + 16) : addr_from6(q + IP6_DESTINATION);
+	key.far_port = be16(q + ip_len);
+	key.guest_port = be16(q + ip_len + 2);
+	if (q[four ? 9 : IP6_NEXT_HEADER] == PROTO_TCP)
+		tcp_guest_complains(u, &key, what, be32(q + ip_len + 4),
+				    what == ICMP_UNREACH_FRAG ? be16(h + 6) : what == ICMP6_TOO_BIG ? be32(h + 4) : 0);
+	return true;
+}
+
 void icmp_guest_input(struct unet *u, struct packet *p)
 {
 	enum place place = ip_place(u, &p->dst);
@@ -296,7 +330,8 @@ void icmp_guest_input(struct unet *u, struct packet *p)
 		return;
 	}
 	if (h[0] != echo_request(&p->src) || h[1] != 0) {
-		u->counters.dropped_other++;
+		if (!guest_complains(u, p, h))
+			u->counters.dropped_other++;
 		return;
 	}
 	if (place == PLACE_HOST || place == PLACE_DNS || place == PLACE_GUESTFWD || place == PLACE_BROADCAST)

@@ -334,6 +334,8 @@ void tcp_mark_blocked(struct unet *u, const struct flow_key *k);
 struct tcp_pcb;
 int tcp_passive_open(struct unet *u, struct tcp_pcb *pcb);
 void tcp_established(void *flow);       /* the guest has completed the handshake */
+/* The guest's ICMP error about the segment with this sequence number; mtu 0: none is told. */
+void tcp_guest_complains(struct unet *u, const struct flow_key *k, unsigned what, uint32_t seq, uint32_t mtu);
 /* A connection that a forward accepted. */
 void tcp_from_host(struct unet *u, int fd, const struct addr *src, uint16_t src_port, const struct addr *guest,
 		   uint16_t guest_port);

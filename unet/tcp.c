@@ -26,6 +26,7 @@ enum {
 	URGENT_POINTER = 18,
 	STREAM_MIN = 1 << 16,           /* bytes in one direction that make a stream, and how soon one must follow another */
 	ACK_BYTES = 16384,              /* that wait at most */
+	TRACE_TTL = 32,
 	PROBES_MAX = 9,                 /* keep-alive: the intervals and the number are RFC 9293's and everybody's */
 	OPT_END = 0, OPT_NOP = 1, OPT_MSS = 2, OPT_WS = 3,
 	WS_MAX = 14,
@@ -347,6 +348,17 @@ static void inject_syn(struct tcp_flow *f, bool listen)
 	engine_timed(&f->timed, f->pcb);
 }
 
+static uint8_t ttl_of(const struct tcp_flow *f)
+{
+	return f->ip[addr_is4(&f->flow.key.guest) ? 8 : IP6_HOP_LIMIT];
+}
+
+/* A SYN with a TTL so low that it wants to know who drops it: traceroute's. */
+static bool traced(const struct tcp_flow *f)
+{
+	return ttl_of(f) <= TRACE_TTL;
+}
+
 static void connected(struct tcp_flow *f)
 {
 	struct unet *u = f->u;
@@ -354,6 +366,9 @@ static void connected(struct tcp_flow *f)
 	SOCK(u, set, f->fd, SOCK_NODELAY, 1);
 	SOCK(u, set, f->fd, SOCK_KEEPALIVE, 1);
 	SOCK(u, set, f->fd, SOCK_OOB_INLINE, 1);
+	SOCK(u, set, f->fd, SOCK_ERROR_QUEUE, 0);       /* or a passing failure of the network would end it */
+	if (traced(f))
+		SOCK(u, set, f->fd, SOCK_TTL, -1);
 	f->state = OPENING;
 	if (f->watched)
 		SOCK(u, unwatch, &f->watch);
@@ -374,8 +389,16 @@ static void refused(struct tcp_flow *f, int error)
 	struct unet *u = f->u;
 	const struct addr *guest = &f->flow.key.guest;
 	unsigned what = error == ECONNREFUSED ? 0 : icmp_for(guest, icmp_of_errno(error));
+	struct addr from = *ip_gateway(u, guest);
 	struct sockaddr_storage next;
+	struct sock_error e;
+	uint16_t ignored;
 
+	/* who said no, and how, if it was by ICMP */
+	if (f->fd >= 0 && what && SOCK(u, errors, f->fd, &e) == 0 && e.icmp && addr_from_sock(&e.offender, &from, &ignored)) {
+		what = icmp_of_queue(&e, guest);
+		from = fwd_shown_source(u, &from, guest);
+	}
 	close_socket(f, false);
 	if (ip_place(u, &f->flow.key.far) == PLACE_DNS && dns_resolver(u, f->resolver + 1u, &next)) {
 		f->resolver++;
@@ -389,7 +412,7 @@ static void refused(struct tcp_flow *f, int error)
 
 		memcpy(quote, f->ip, ip_len);
 		memcpy(quote + ip_len, f->syn, TCP_HLEN_MIN);
-		icmp_error_bytes(u, ip_gateway(u, guest), guest, what, 0, quote, ip_len + TCP_HLEN_MIN);
+		icmp_error_bytes(u, &from, guest, what, 0, quote, ip_len + TCP_HLEN_MIN);
 	} else {
 		inject_syn(f, false);
 	}
@@ -433,6 +456,9 @@ static int reach(struct tcp_flow *f)
 	if (r < 0)
 		return r;
 	f->fd = r;
+	SOCK(u, set, f->fd, SOCK_ERROR_QUEUE, 1);
+	if (traced(f) && ttl_of(f) > 1)
+		SOCK(u, set, f->fd, SOCK_TTL, ttl_of(f) - 1);
 	return SOCK(u, connect, f->fd, &to);
 }
 
@@ -781,6 +807,23 @@ void tcp_guest_input(struct unet *u, struct packet *p)
 	return;
 malformed:
 	u->counters.dropped_malformed++;
+}
+
+void tcp_guest_complains(struct unet *u, const struct flow_key *k, unsigned what, uint32_t seq, uint32_t mtu)
+{
+	struct tcp_flow *f = (struct tcp_flow *)flow_find(&u->tcp, k);
+	uint32_t headers = ip_hlen(&k->guest) + TCP_HLEN_MIN, mss = MAX(mtu, headers + MSS_DEFAULT) - headers;
+
+	if (!f || !f->pcb || seq - f->pcb->lastack >= f->pcb->snd_nxt - f->pcb->lastack)
+		return;                 /* about nothing that is in flight (RFC 5927 4.1) */
+	if (what == ICMP_UNREACH_FRAG || what == ICMP6_TOO_BIG) {
+		/* a narrower link behind the guest: what lwIP has made already is cut up on its way out */
+		if (mtu && f->state == OPEN && mss < f->guest_mss)
+			f->guest_mss = (uint16_t)mss;
+	} else if (f->forwarded && f->state == OPENING) {
+		f->guest_reset = true;  /* nobody is there (RFC 9293 3.9.2.2) */
+		drop(f);
+	}
 }
 
 /* --- tables ------------------------------------------------------------------------------------------------------- */

@@ -22,6 +22,7 @@ enum {
 	RINGS_KEPT = 16,                /* free rings that stay allocated */
 	READ_ROOM = RING_SIZE / 4,      /* a socket is read again when its ring has this much room */
 	IOV_BATCH = 128,
+	GSO_MIN = 500,                  /* an MSS below is not worth it (engine.c's output does not look) */
 	SEGMENT_MAX = 65480,            /* of a virtual MSS: an IP packet of 65535 bytes must hold it */
 };
 
@@ -301,7 +302,7 @@ static void raise_mss(struct tcp_flow *f)
 {
 	unsigned tso = addr_is4(&f->flow.key.guest) ? PORT_TSO4 : PORT_TSO6;
 
-	if ((port_far_accepts(&f->u->port) & tso) && f->pcb->mss == f->guest_mss && f->guest_mss)
+	if ((port_far_accepts(&f->u->port) & tso) && f->pcb->mss == f->guest_mss && f->guest_mss >= GSO_MIN)
 		f->pcb->mss = (uint16_t)(MAX(SEGMENT_MAX / f->guest_mss, 1) * f->guest_mss);
 }
 

@@ -266,6 +266,24 @@ static void a_refusing_guest_resets_the_client(void **state)
 	assert_true(b->net.sockets.last_closed_reset);
 }
 
+static void an_unreachable_guest_resets_the_client(void **state)
+{
+	struct bench *b = *state;
+	int l = forward(b, "tcp::2222-10.0.2.20:22");
+	uint8_t buf[100], quote[28];
+
+	/* 10.0.2.20 lies behind the guest, which answers ARP for it and then finds nobody there */
+	b->net.guest.ip = 0x0a000214;
+	fake_client_connects(&b->net.sockets, l, "198.51.100.7", 3333);
+	fake_net_run(&b->net, 0);
+	assert_true(guest_packet(&b->net.guest, &b->p));
+	memcpy(quote, b->p.ip, 28);
+	b->net.guest.ip = NET_GUEST;
+	guest_send(&b->net.guest, buf, guest_icmp(&b->net.guest, buf, 0xc6336407, 3, 1, 0, quote, 28));
+	assert_int_equal(b->net.sockets.open_count, 1);
+	assert_true(b->net.sockets.last_closed_reset);
+}
+
 static void a_silent_guest_resets_the_client_in_the_end(void **state)
 {
 	struct bench *b = *state;
@@ -459,6 +477,7 @@ int main(void)
 		TEST(a_client_reaches_the_guest_under_its_own_address),
 		TEST(loopback_and_overlapping_clients_come_from_the_gateway),
 		TEST(a_refusing_guest_resets_the_client),
+		TEST(an_unreachable_guest_resets_the_client),
 		TEST(a_silent_guest_resets_the_client_in_the_end),
 		TEST(a_guest_that_boots_late_still_gets_the_connection),
 		TEST(out_of_descriptors_the_client_waits),

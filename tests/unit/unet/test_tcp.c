@@ -140,6 +140,85 @@ static void unreachable_host_gives_an_icmp_error_that_quotes_the_syn(void **stat
 	}
 }
 
+static void a_traced_connect_carries_the_ttl_and_names_the_router_that_dropped_it(void **state)
+{
+	struct bench *b = *state;
+	struct sock_error e = { .error = EHOSTUNREACH, .icmp = 4, .type = 11, .code = 0 };
+	struct guest_packet p;
+	uint8_t buf[100];
+	size_t n = guest_tcp_build(&b->t, buf, 1000, TCP_SYN_, NULL, 0, NULL, 0);
+
+	b->net.sockets.connect_result = -EINPROGRESS;
+	buf[22] = 5;
+	guest_fix_ip(buf);
+	guest_send(&b->net.guest, buf, n);
+	b->fd = b->net.sockets.last_open;
+	assert_int_equal(host(b)->ttl, 4);
+	fake_address(&e.to, "93.184.216.34", 80);
+	fake_address(&e.offender, "203.0.113.1", 0);
+	fake_peer_icmp(&b->net.sockets, b->fd, &e);
+	fake_connect_done(&b->net.sockets, b->fd, EHOSTUNREACH);
+	fake_net_run(&b->net, 0);
+	assert_true(guest_packet(&b->net.guest, &p));
+	assert_int_equal(p.src, 0xcb007101);
+	assert_int_equal(p.icmp_type, 11);
+	assert_int_equal(be16(p.data + 20), 40000);
+	/* one that gets through has the usual TTL from then on, and an ordinary one from the start */
+	guest_send(&b->net.guest, buf, n);
+	b->fd = b->net.sockets.last_open;
+	assert_int_equal(host(b)->ttl, 4);
+	fake_connect_done(&b->net.sockets, b->fd, 0);
+	fake_net_run(&b->net, 0);
+	assert_int_equal(host(b)->ttl, -1);
+	b->t.port++;
+	guest_tcp_send(&b->t, TCP_SYN_, NULL, 0);
+	assert_int_equal(b->net.sockets.s[b->net.sockets.last_open].ttl, 0);
+}
+
+static size_t complaint(struct bench *b, uint8_t *buf, uint8_t code, uint16_t mtu, const uint8_t *about)
+{
+	return guest_icmp(&b->net.guest, buf, NET_OUTSIDE, 3, code, mtu, about, 28);
+}
+
+static void a_guest_that_finds_a_segment_too_big_gets_smaller_ones(void **state)
+{
+	struct bench *b = *state;
+	struct guest_packet p;
+	uint8_t *data = pattern(50000), buf[100], lie[28];
+	size_t n;
+
+	b->t.window = 1 << 20;
+	open_connection(b);
+	fake_peer_sends(&b->net.sockets, b->fd, data, 20000);
+	fake_net_run(&b->net, 0);
+	assert_true(guest_packet(&b->net.guest, &p));
+	/* about a segment that is not in flight: ignored */
+	memcpy(lie, p.ip, 28);
+	put_be32(lie + 24, p.seq + 1000000);
+	n = complaint(b, buf, 4, 700, lie);
+	guest_send(&b->net.guest, buf, n);
+	n = complaint(b, buf, 4, 1000, p.ip);
+	guest_send(&b->net.guest, buf, n);
+	guest_forget(&b->net.guest);            /* they were lost on the narrow link */
+	fake_peer_sends(&b->net.sockets, b->fd, data + 20000, 30000);
+	b->t.largest = 0;
+	for (int i = 0; i < 100 && b->t.got_len < 50000; i++) {
+		fake_net_run(&b->net, MS(100));
+		guest_tcp_run(&b->t);
+	}
+	assert_int_equal(b->t.got_len, 50000);
+	assert_memory_equal(b->t.got, data, 50000);
+	if (b->net.guest.port.accepts) {
+		fake_peer_sends(&b->net.sockets, b->fd, data, 3000);
+		fake_net_run(&b->net, 0);
+		assert_true(guest_packet(&b->net.guest, &p));
+		assert_int_equal(p.frame->facts.gso_size, 960);
+	} else {
+		assert_int_equal(b->t.largest, 960);
+	}
+	free(data);
+}
+
 static void guest_reset_cancels_the_connect(void **state)
 {
 	struct bench *b = *state;
@@ -943,6 +1022,9 @@ int main(void)
 		TEST(syn_waits_for_the_hosts_connect),
 		TEST(refused_connect_resets_the_guest),
 		TEST(unreachable_host_gives_an_icmp_error_that_quotes_the_syn),
+		TEST(a_traced_connect_carries_the_ttl_and_names_the_router_that_dropped_it),
+		TEST_TSO(a_guest_that_finds_a_segment_too_big_gets_smaller_ones),
+		TEST(a_guest_that_finds_a_segment_too_big_gets_smaller_ones),
 		TEST(guest_reset_cancels_the_connect),
 		TEST(new_sequence_number_replaces_the_waiting_syn),
 		TEST(gateway_is_the_hosts_loopback),
