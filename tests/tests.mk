@@ -76,6 +76,11 @@ $(O)/headers/%.ok: % $(O)/flags
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(cflags_$(firstword $(subst /, ,$<))) -x c -fsyntax-only $< && touch $@
 
+# make soak N=50 ACCEL=interp J=2: it is no part of make test, for its length.
+soak: $(O)/tenbox ## N boots in a row of the Debian kernel, to traffic and power-off, with 1, 2 and 4 processors (ACCEL=engine)
+	$(Q)tools/build-guest amd64
+	$(Q)cd tests/guest && TENBOX=$(abspath $(O)/tenbox) TENBOX_ACCEL=$(ACCEL) TENBOX_JOBS=$(or $(J),1) python3 soak.py $(or $(N),50)
+
 # Kernels of our own, multiboot and 32-bit: tests/guest/bare/NAME.c is build/guest/bare/NAME.elf.
 bare_kernels := $(patsubst tests/guest/bare/%.c,build/guest/bare/%.elf,$(wildcard tests/guest/bare/*.c))
 build/guest/bare/%.elf: tests/guest/bare/%.c
@@ -96,4 +101,4 @@ bench: $(O)/tenbox $(O)/tenbox-net $(bench_bin) $(guestmark) ## figures, side by
 	$(Q)tools/build-guest amd64
 	$(Q)python3 tests/bench/bench.py $(O) $(if $(ACCEL),--accel $(ACCEL)) $(BENCH) $(B)
 
-.PHONY: unit diff fuzzreplay fuzz layers pure headers guest bench
+.PHONY: unit diff fuzzreplay fuzz layers pure headers guest soak bench
