@@ -15,7 +15,7 @@ struct flow_key {
 	uint32_t zero;                  /* keys are compared as bytes */
 };
 
-enum { FLOW_LISTS = 4 };
+enum { FLOW_LISTS = 5 };
 
 /* First member of each flow object. */
 struct flow {

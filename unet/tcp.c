@@ -304,7 +304,7 @@ void tcp_evict(struct tcp_flow *f)
 static void make_room(struct unet *u, bool connecting)
 {
 	struct flow_table *t = &u->tcp;
-	static const uint8_t order[] = { LIST_LINGERING, LIST_CONNECTING, LIST_PROBED, LIST_OPEN };
+	static const uint8_t order[] = { LIST_LINGERING, LIST_CONNECTING, LIST_RESOLVING, LIST_PROBED, LIST_OPEN };
 
 	if (connecting && t->lists[LIST_CONNECTING].count >= u->cfg.limits.tcp_pending)
 		tcp_evict((struct tcp_flow *)t->lists[LIST_CONNECTING].oldest);
@@ -402,6 +402,8 @@ static void refused(struct tcp_flow *f, int error)
 	close_socket(f, false);
 	if (ip_place(u, &f->flow.key.far) == PLACE_DNS && dns_resolver(u, f->resolver + 1u, &next)) {
 		f->resolver++;
+		flow_touch(&u->tcp, &f->flow, LIST_RESOLVING, unet_now(u));
+		unet_arm_expiry(u);
 		start_connect(f);
 		return;
 	}
@@ -483,7 +485,8 @@ static void open_from_guest(struct unet *u, const struct packet *p, const struct
 	struct tcp_flow *f;
 
 	make_room(u, true);
-	f = (struct tcp_flow *)flow_add(&u->tcp, key, LIST_CONNECTING, unet_now(u));
+	f = (struct tcp_flow *)flow_add(&u->tcp, key, ip_place(u, &key->far) == PLACE_DNS ? LIST_RESOLVING : LIST_CONNECTING,
+					unet_now(u));
 	f->u = u;
 	f->fd = -1;
 	f->opened_ns = unet_now(u);
@@ -861,6 +864,10 @@ void tcp_expire(struct unet *u, uint64_t now)
 	struct tcp_flow *f;
 
 	while ((f = (struct tcp_flow *)flow_expired(&u->tcp, now))) {
+		if (f->state == CONNECTING && f->flow.list == LIST_RESOLVING) {
+			refused(f, ETIMEDOUT);
+			continue;
+		}
 		if (keep_alive(f))
 			continue;
 		f->guest_reset = f->state == OPEN;
@@ -876,6 +883,7 @@ bool tcp_flows_init(struct unet *u)
 	u->ring_limit = RINGS_MAX;
 	timer_init(&u->ack_timer, u->cfg.clock, acks_due, u);
 	u->tcp.lists[LIST_CONNECTING].idle_ns = S(130);
+	u->tcp.lists[LIST_RESOLVING].idle_ns = S(3);
 	u->tcp.lists[LIST_LINGERING].idle_ns = S(60);
 	u->tcp.lists[LIST_OPEN].idle_ns = KEEP_IDLE;
 	u->tcp.lists[LIST_PROBED].idle_ns = KEEP_INTERVAL;

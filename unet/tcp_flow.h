@@ -7,6 +7,7 @@
 
 enum {
 	LIST_OPEN = 0, LIST_CONNECTING = 1, LIST_LINGERING = 2, LIST_PROBED = 3,
+	LIST_RESOLVING = 4,             /* connecting to a resolver, which gives way to the next one soon */
 	RING_SIZE = TCP_WND,
 	RINGS_MAX = 1024,
 	PIECES = 1024,

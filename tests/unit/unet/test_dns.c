@@ -178,10 +178,10 @@ static void no_resolver_is_servfail_and_a_new_file_is_seen(void **state)
 	ask(n, 5000, 10);
 	assert_true(fake_find(&n->sockets, "127.0.0.53:53") >= 0);
 	fake_sockets_resolv(&n->sockets, "nameserver 198.51.100.1\n");
-	fake_net_run(n, MS(500));
-	ask(n, 5001, 11);               /* not looked at more than once a second */
+	fake_net_run(n, MS(50));
+	ask(n, 5001, 11);               /* not looked at for each of many queries */
 	assert_int_equal(fake_find(&n->sockets, "198.51.100.1:53"), -1);
-	fake_net_run(n, MS(600));
+	fake_net_run(n, MS(60));
 	ask(n, 5002, 12);
 	assert_true(fake_find(&n->sockets, "198.51.100.1:53") >= 0);
 	assert_int_equal(n->sockets.file_reads, 2);
@@ -291,6 +291,128 @@ static void tcp_queries_go_to_a_resolver_that_takes_them(void **state)
 	guest_tcp_free(&t);
 }
 
+static void a_silent_resolver_gives_way_for_tcp_too(void **state)
+{
+	struct fake_net *n = *state;
+	struct guest_packet p;
+	struct guest_tcp t;
+
+	n->sockets.connect_result = -EINPROGRESS;
+	guest_tcp_init(&t, &n->guest, NET_DNS, 5000, 53);
+	guest_tcp_send(&t, TCP_SYN_, NULL, 0);
+	assert_true(fake_find(&n->sockets, "192.0.2.1:53") >= 0);
+	fake_net_run(n, MS(3100));
+	assert_int_equal(fake_find(&n->sockets, "192.0.2.1:53"), -1);
+	fake_connect_done(&n->sockets, fake_find(&n->sockets, "192.0.2.2:53"), 0);
+	fake_net_run(n, 0);
+	guest_tcp_run(&t);
+	assert_true(t.syn_ack_seen);
+	guest_tcp_free(&t);
+	/* none takes it: the guest hears of it */
+	guest_forget(&n->guest);
+	guest_tcp_init(&t, &n->guest, NET_DNS, 5001, 53);
+	guest_tcp_send(&t, TCP_SYN_, NULL, 0);
+	fake_net_run(n, S(10));
+	assert_int_equal(n->sockets.open_count, 1);
+	do
+		assert_true(guest_packet(&n->guest, &p));
+	while (p.protocol != 1);
+	assert_int_equal(p.icmp_type << 8 | p.icmp_code, 0x301);
+	guest_tcp_free(&t);
+}
+
+/* The resolver that answered a query is asked first for the next, by TCP as by UDP. */
+static void tcp_begins_with_the_resolver_that_answered_last(void **state)
+{
+	struct fake_net *n = *state;
+	struct guest_tcp t;
+	uint16_t id;
+	int fd;
+
+	ask(n, 5000, 1);
+	fake_net_run(n, MS(2100));
+	fd = fake_find(&n->sockets, "192.0.2.2:53");
+	asked(n, fd, &id);
+	answer(n, fd, id, 0, "192.0.2.2");
+	guest_forget(&n->guest);
+	guest_tcp_init(&t, &n->guest, NET_DNS, 5000, 53);
+	assert_true(guest_tcp_open(&t));
+	assert_true(fake_find(&n->sockets, "192.0.2.2:53") >= 0);
+	guest_tcp_free(&t);
+}
+
+/* The host's own hosts file knows it: the guest's network does not. */
+static void names_of_the_host_are_asked_like_any_other(void **state)
+{
+	static const uint8_t localhost[] = { 0, 9, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 9, 'l', 'o', 'c', 'a', 'l', 'h', 'o', 's', 't', 0, 0, 1, 0, 1 };
+	struct fake_net *n = *state;
+	uint8_t buf[200];
+	int fd;
+
+	guest_send(&n->guest, buf, guest_udp(&n->guest, buf, NET_DNS, 5000, 53, localhost, sizeof(localhost)));
+	assert_null(guest_next(&n->guest));
+	fd = fake_find(&n->sockets, "192.0.2.1:53");
+	assert_memory_equal(fake_last_sent(&n->sockets, fd)->data + 2, localhost + 2, sizeof(localhost) - 2);
+}
+
+static void a_server_may_spell_the_name_its_own_way_but_not_the_type(void **state)
+{
+	struct fake_net *n = *state;
+	uint8_t m[sizeof(question)];
+	uint16_t id;
+	int fd;
+
+	ask(n, 5000, 7);
+	fd = fake_find(&n->sockets, "192.0.2.1:53");
+	asked(n, fd, &id);
+	memcpy(m, question, sizeof(m));
+	put_be16(m, id);
+	m[2] = 0x81;
+	m[sizeof(m) - 3] = 28;
+	fake_peer_datagram(&n->sockets, fd, "192.0.2.1", 53, m, sizeof(m));
+	fake_net_run(n, 0);
+	assert_null(guest_next(&n->guest));
+	m[sizeof(m) - 3] = 1;
+	m[15] = 'E';
+	fake_peer_datagram(&n->sockets, fd, "192.0.2.1", 53, m, sizeof(m));
+	fake_net_run(n, 0);
+	assert_true(guest_hears(n, 5000, 7, 0, sizeof(question)));
+}
+
+/* Large answers, EDNS and the bits of DNSSEC pass as they are; so does "truncated". */
+static void answers_pass_untouched(void **state)
+{
+	struct fake_net *n = *state;
+	static uint8_t m[4000];
+	struct guest_packet p;
+	uint16_t id;
+	int fd;
+
+	ask(n, 5000, 7);
+	fd = fake_find(&n->sockets, "192.0.2.1:53");
+	asked(n, fd, &id);
+	for (size_t i = 0; i < sizeof(m); i++)
+		m[i] = (uint8_t)(i * 7);
+	memcpy(m, question, sizeof(question));
+	put_be16(m, id);
+	m[2] = 0x83;                    /* TC */
+	m[3] = 0xb0;                    /* RA, AD, CD */
+	put_be16(m + 10, 1);
+	fake_peer_datagram(&n->sockets, fd, "192.0.2.1", 53, m, 1000);
+	fake_net_run(n, 0);
+	assert_true(guest_packet(&n->guest, &p));
+	assert_int_equal(p.data_len, 1000);
+	assert_memory_equal(p.data + 2, m + 2, 998);
+	ask(n, 5001, 8);
+	fd = fake_find(&n->sockets, "192.0.2.1:53");
+	asked(n, fd, &id);
+	put_be16(m, id);
+	fake_peer_datagram(&n->sockets, fd, "192.0.2.1", 53, m, sizeof(m));
+	fake_net_run(n, 0);
+	for (int i = 0; i < 3; i++)             /* 4008 bytes in fragments */
+		assert_true(guest_packet(&n->guest, &p));
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 static void dns_host_is_an_address_with_an_optional_port(void **state)
@@ -336,6 +458,11 @@ int main(void)
 		TEST(a_flood_of_queries_is_bounded),
 		TEST(other_ports_of_the_resolver_are_closed),
 		TEST(tcp_queries_go_to_a_resolver_that_takes_them),
+		TEST(a_silent_resolver_gives_way_for_tcp_too),
+		TEST(tcp_begins_with_the_resolver_that_answered_last),
+		TEST(names_of_the_host_are_asked_like_any_other),
+		TEST(a_server_may_spell_the_name_its_own_way_but_not_the_type),
+		TEST(answers_pass_untouched),
 		cmocka_unit_test(dns_host_is_an_address_with_an_optional_port),
 	};
 
