@@ -548,33 +548,45 @@ static uint64_t vcpu_deadlines(struct run *r, uint64_t now)
 	return first;
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * The head of both loops: requests, then what is due on both clocks.  *next: when they want the next round, 0 for at once; it is
+ * published in `until`, for whoever moves a deadline forward from now on.  False: the end.
+ */
+static bool round_begins(struct run *r, uint64_t *next)
+{
+	handle_requests(r);
+	if (r->done)
+		return false;
+	run_lock(r);
+	clock_run(r->clock);
+	*next = clock_deadline(r->clock);
+	atomic_store(&r->until, *next);
+	/* Publish, then look again: whoever rang a bell before that saw 0 and did not wake us. */
+	*next = earlier(*next, clock_deadline(r->clock));
+	run_unlock(r);
+	if (clock_run(r->loop_clock))
+		*next = 0;              /* it may have left work for the machine's clock */
+	*next = earlier(*next, clock_deadline(r->loop_clock));
+	return true;
+}
+
 static void loop_threaded(struct run *r)
 {
-	while (!r->done) {
-		uint64_t now, next, first;
+	uint64_t next;
 
-		handle_requests(r);
-		if (r->done)
-			break;
-		run_lock(r);
-		clock_run(r->clock);
-		next = clock_deadline(r->clock);
-		atomic_store(&r->until, next);
-		/* Publish, then look again: whoever rang a bell before that saw 0 and did not wake us. */
-		if (clock_deadline(r->clock) < next)
-			next = clock_deadline(r->clock);
-		run_unlock(r);
-		if (clock_run(r->loop_clock))
-			next = 0;               /* it may have left work for the machine's clock */
+	while (round_begins(r, &next)) {
+		uint64_t now;
+
 		if (atomic_load(&r->requests))
 			continue;
 		now = run_now(r);
-		if (clock_deadline(r->loop_clock) < next)
-			next = clock_deadline(r->loop_clock);
 		if (r->running) {
-			first = vcpu_deadlines(r, now);
-			if (first < next)
-				next = first;
+			next = earlier(next, vcpu_deadlines(r, now));
 			/* 0: something came up meanwhile, or there is work at once; look at the descriptors all the same. */
 			if (atomic_load(&r->until) == 0)
 				next = 0;
@@ -582,9 +594,7 @@ static void loop_threaded(struct run *r)
 			/* Again for a processor that armed its timer in between and saw the old `until`. */
 			if (clock_deadline(r->clock) == 0)
 				next = 0;
-			first = vcpu_deadlines(r, now);
-			if (first < next)
-				next = first;
+			next = earlier(next, vcpu_deadlines(r, now));
 		} else if (next > now) {
 			next = CLOCK_NEVER;     /* time stands still */
 		}
@@ -603,10 +613,7 @@ static bool icount_slice(struct run *r)
 		uint64_t now = run_now(r), next = vcpu_deadlines(r, now), budget = ICOUNT_SLICE;
 		enum cpu_exit e;
 
-		if (clock_deadline(r->clock) < next)
-			next = clock_deadline(r->clock);
-		if (clock_deadline(r->loop_clock) < next)
-			next = clock_deadline(r->loop_clock);
+		next = earlier(next, earlier(clock_deadline(r->clock), clock_deadline(r->loop_clock)));
 		if (next <= now)
 			return true;
 		if (!cpu_runnable(v->cpu))
@@ -644,35 +651,21 @@ static void icount_idle(struct run *r, uint64_t next)
 
 static void loop_icount(struct run *r)
 {
-	while (!r->done) {
-		uint64_t next, first, now;
+	uint64_t next;
 
-		handle_requests(r);
-		if (r->done)
-			break;
-		run_lock(r);
-		clock_run(r->clock);
-		run_unlock(r);
-		if (clock_run(r->loop_clock))
-			continue;
-		if (r->running && icount_slice(r)) {
-			loop_poll(r->loop, 0);
-			continue;
-		}
+	while (round_begins(r, &next)) {
+		uint64_t now;
+
 		if (atomic_load(&r->requests))
 			continue;
 		now = run_now(r);
-		next = clock_deadline(r->clock);
-		if (clock_deadline(r->loop_clock) < next)
-			next = clock_deadline(r->loop_clock);
-		if (r->running) {
-			first = vcpu_deadlines(r, now);
-			if (first < next)
-				next = first;
-			icount_idle(r, next);
-		} else {
+		if (!r->running)
 			loop_poll(r->loop, next <= now ? 0 : UINT64_MAX);
-		}
+		else if (icount_slice(r))
+			loop_poll(r->loop, 0);
+		else
+			icount_idle(r, earlier(next, vcpu_deadlines(r, now)));
+		atomic_store(&r->until, 0);
 	}
 }
 
