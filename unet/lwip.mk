@@ -6,3 +6,5 @@ $(O)/lwip/%.o: $(LWIP)/%.c $(O)/flags unet/lwipopts.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(filter-out -W%,$(CFLAGS)) -w -iquote unet -I unet -isystem $(LWIP)/src/include -MMD -MP -c -o $@ $<
 cflags_unet := -I unet -isystem $(LWIP)/src/include
+# -MMD leaves out what a system header includes
+$(patsubst %.c,$(O)/%.o,$(wildcard unet/*.c)): unet/lwipopts.h
