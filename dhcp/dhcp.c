@@ -180,7 +180,7 @@ static void put_configured(const struct dhcp *d, const struct request *q, struct
 			option_put_u32(w, code, LEASE_S / 8 * 7);
 		break;
 	case OPT_CLASS:
-		if (c->bootfile && !strncmp(c->bootfile, "http://", 7))
+		if (c->bootfile && (!strncmp(c->bootfile, "http://", 7) || !strncmp(c->bootfile, "https://", 8)))
 			put_text(w, code, "HTTPClient");
 		break;
 	case OPT_TFTP_SERVER:
@@ -283,11 +283,13 @@ static bool discover(struct dhcp *d, const struct request *q, uint64_t now, stru
 	if (!l || !lease_available(l, &q->client, now))
 		l = lease_pick(&d->table, &q->client, now);
 	if (!l) {
-		log_net("dhcp", "all addresses are taken");
+		log_net("dhcp", "there are no addresses to give out");
 		return false;
 	}
-	if (l->state != LEASE_BOUND || now >= l->until_ns)
-		lease_set(&d->table, l, &q->client, LEASE_OFFERED, now + S(OFFER_S));
+	if (!lease_available(l, &q->client, now))
+		log_net("dhcp", "all addresses are taken: one is taken back");
+	if (l->state != LEASE_BOUND || !lease_available(l, &q->client, now) || now >= l->until_ns)
+		lease_set(&d->table, l, &q->client, LEASE_OFFERED, now, now + S(OFFER_S));
 	reply(d, q, OFFER, lease_address(&d->table, l), r);
 	r->leased.s_addr = 0;           /* not yet */
 	return true;
@@ -309,7 +311,7 @@ static bool request(struct dhcp *d, const struct request *q, uint64_t now, struc
 		reply(d, q, NAK, 0, r);
 		return true;
 	}
-	lease_set(&d->table, l, &q->client, LEASE_BOUND, now + S(LEASE_S));
+	lease_set(&d->table, l, &q->client, LEASE_BOUND, now, now + S(LEASE_S));
 	reply(d, q, ACK, wanted, r);
 	return true;
 }
@@ -323,7 +325,7 @@ static bool bootp(struct dhcp *d, const struct request *q, uint64_t now, struct 
 		l = lease_pick(&d->table, &q->client, now);
 	if (!l)
 		return false;
-	lease_set(&d->table, l, &q->client, LEASE_BOUND, CLOCK_NEVER);
+	lease_set(&d->table, l, &q->client, LEASE_BOUND, now, CLOCK_NEVER);
 	reply(d, q, 0, lease_address(&d->table, l), r);
 	return true;
 }

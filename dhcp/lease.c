@@ -67,24 +67,38 @@ bool lease_available(const struct lease *l, const struct client *c, uint64_t now
 	return l->state != LEASE_DECLINED && same(&l->client, c);
 }
 
+/* Whether a is the better one to take from its client. */
+static bool sooner_given_up(const struct lease *a, const struct lease *b)
+{
+	if ((a->state == LEASE_OFFERED) != (b->state == LEASE_OFFERED))
+		return a->state == LEASE_OFFERED;
+	return a->used_ns < b->used_ns;
+}
+
 struct lease *lease_pick(struct lease_table *t, const struct client *c, uint64_t now)
 {
-	struct lease *best = NULL;
+	struct lease *best = NULL, *taken = NULL;
 
 	for (unsigned i = 0; i < t->count; i++) {
 		struct lease *l = &t->leases[i];
 
-		if (!usable(t, l) || !lease_available(l, c, now))
+		if (!usable(t, l))
 			continue;
+		if (!lease_available(l, c, now)) {
+			if (!taken || sooner_given_up(l, taken))
+				taken = l;
+			continue;
+		}
 		if (!l->client.len)
 			return l;
 		if (!best || l->until_ns < best->until_ns)
 			best = l;
 	}
-	return best;
+	return best ? best : taken;
 }
 
-void lease_set(struct lease_table *t, struct lease *l, const struct client *c, enum lease_state state, uint64_t until)
+void lease_set(struct lease_table *t, struct lease *l, const struct client *c, enum lease_state state, uint64_t now,
+	       uint64_t until)
 {
 	for (unsigned i = 0; i < t->count; i++) {
 		struct lease *other = &t->leases[i];
@@ -94,5 +108,6 @@ void lease_set(struct lease_table *t, struct lease *l, const struct client *c, e
 	}
 	l->client = *c;
 	l->state = (uint8_t)state;
+	l->used_ns = now;
 	l->until_ns = until;
 }

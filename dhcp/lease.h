@@ -21,7 +21,7 @@ enum lease_state { LEASE_FREE, LEASE_OFFERED, LEASE_BOUND, LEASE_DECLINED };
 struct lease {
 	uint8_t state;
 	struct client client;           /* kept after expiry: the same client gets the same address again */
-	uint64_t until_ns;
+	uint64_t until_ns, used_ns;
 };
 
 struct lease_table {
@@ -39,10 +39,15 @@ struct lease *lease_of(struct lease_table *t, const struct client *c);
 struct lease *lease_at(struct lease_table *t, uint32_t address);
 /* Whether the client may have it now. */
 bool lease_available(const struct lease *l, const struct client *c, uint64_t now);
-/* The best address for a new client: never used, else expired longest ago; NULL if all are taken. */
+/*
+ * The best address for a new client: never used, else expired longest ago.  If all are taken (a flood: the pool is larger
+ * than any such network), one that was only offered, else the one whose client was silent longest.  NULL: the pool is
+ * empty.
+ */
 struct lease *lease_pick(struct lease_table *t, const struct client *c, uint64_t now);
 /* Gives it to the client; whatever else the client had becomes free. */
-void lease_set(struct lease_table *t, struct lease *l, const struct client *c, enum lease_state state, uint64_t until);
+void lease_set(struct lease_table *t, struct lease *l, const struct client *c, enum lease_state state, uint64_t now,
+	       uint64_t until);
 uint32_t lease_address(const struct lease_table *t, const struct lease *l);     /* host order */
 
 #endif

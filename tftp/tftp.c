@@ -6,6 +6,8 @@
  *
  * In netascii a line feed becomes CR LF and a carriage return CR NUL (RFC 764), so the place in the file where a block
  * begins is known only for blocks that have been made: it is kept for the window.
+ *
+ * With single_port all transfers share port 69 and clients are told apart by their own.
  */
 #include "tftp/tftp.h"
 
@@ -22,7 +24,7 @@
 enum {
 	RRQ = 1, WRQ = 2, DATA = 3, ACK = 4, ERROR = 5, OACK = 6,
 	E_UNDEFINED = 0, E_NOT_FOUND = 1, E_ACCESS = 2, E_ILLEGAL = 4, E_UNKNOWN_ID = 5,
-	BLOCK_DEFAULT = 512, BLOCK_MIN = 8, BLOCK_MAX = 65464, HEADERS = 32,    /* IP, UDP and TFTP headers */
+	BLOCK_DEFAULT = 512, BLOCK_MIN = 8, BLOCK_MAX = 65464, HEADER = 4,
 	WINDOW_MAX = 64, TIMEOUT_DEFAULT_S = 1, TRIES = 5, REQUEST_MAX = 1400, OACK_MAX = 200,
 	FIRST_PORT = 49152, PORTS = 16384,
 };
@@ -245,7 +247,7 @@ static void accept_option(struct session *s, const char *name, uint64_t value)
 /* RFC 2347: an option that we do not know, or whose value is out of range, is not answered. */
 static void negotiate(struct session *s, struct cursor *c)
 {
-	uint32_t fits = s->t->cfg.mtu > HEADERS + BLOCK_MIN ? s->t->cfg.mtu - HEADERS : BLOCK_DEFAULT;
+	uint32_t fits = s->peer.room > HEADER + BLOCK_DEFAULT ? s->peer.room - HEADER : BLOCK_DEFAULT;
 	bool seen[4] = { false };
 	const char *name, *text;
 	uint64_t v;
@@ -302,6 +304,8 @@ static uint16_t free_port(struct tftp *t)
 	uint16_t port;
 	bool taken;
 
+	if (t->cfg.single_port)
+		return TFTP_PORT;
 	do {
 		t->cfg.random(t->cfg.owner, &port, 2);
 		port = (uint16_t)(FIRST_PORT + port % PORTS);
@@ -371,7 +375,7 @@ bool tftp_input(struct tftp *t, const struct tftp_peer *from, uint16_t to_port, 
 	struct cursor c = cursor_of(data, len);
 	uint16_t opcode = cursor_be16(&c), block;
 
-	if (to_port == TFTP_PORT) {
+	if (to_port == TFTP_PORT && (!t->cfg.single_port || (opcode != ACK && opcode != ERROR))) {
 		if (c.bad)
 			return true;
 		if (opcode == RRQ)
@@ -386,6 +390,8 @@ bool tftp_input(struct tftp *t, const struct tftp_peer *from, uint16_t to_port, 
 		if (!s->used || s->port != to_port)
 			continue;
 		if (memcmp(&s->peer, from, sizeof(*from))) {    /* someone else: the transfer goes on */
+			if (t->cfg.single_port)
+				continue;
 			if (opcode != ERROR)
 				send_error(t, from, to_port, E_UNKNOWN_ID, "Unknown transfer ID");
 			return true;
@@ -397,7 +403,7 @@ bool tftp_input(struct tftp *t, const struct tftp_peer *from, uint16_t to_port, 
 			acknowledged(s, block);
 		return true;
 	}
-	return false;
+	return to_port == TFTP_PORT;
 }
 
 unsigned tftp_sessions(const struct tftp *t)

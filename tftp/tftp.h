@@ -27,13 +27,14 @@ struct tftp_files {
 struct tftp_peer {
 	uint8_t address[16];
 	uint16_t port;                  /* host order */
+	uint16_t room;                  /* of a datagram to it that needs no fragments: 512 bytes of data fit always */
 };
 
 struct tftp_config {
 	struct clock *clock;
 	const struct tftp_files *files;
 	void *files_owner;
-	uint16_t mtu;                   /* blocks fill a packet of this size unless a client asks for larger ones */
+	bool single_port;               /* answer from port 69, for loaders that know no better */
 	/* A datagram to a client, from this port of ours. */
 	void (*send)(void *owner, const struct tftp_peer *to, uint16_t from_port, const void *data, size_t len);
 	void (*random)(void *owner, void *buf, size_t len);     /* for transfer identifiers */

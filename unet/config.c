@@ -185,6 +185,7 @@ static const struct option options[] = {
 	{ "dnssearch", add_search, 0, 0, 0, "DOMAIN", "where names are looked for; repeatable" },
 	{ "dns-host", add_dns_host, 0, 0, 0, "ADDR[:PORT]", "ask this resolver instead of resolv.conf's; repeatable" },
 	{ "tftp", set_text, FIELD(tftp), 1, 0, "FOLDER", "served by TFTP, read-only" },
+	{ "tftp-single-port", set_switch, FIELD(tftp_single_port), 0, 0, "on|off", "TFTP answers from port 69 only" },
 	{ "tftp-server-name", set_text, FIELD(tftp_server_name), 0, TEXT_MAX, "NAME", "DHCP option 66" },
 	{ "bootfile", set_text, FIELD(bootfile), 0, BOOTFILE_MAX, "NAME", "what a guest boots, by DHCP" },
 	{ "hostfwd", add_hostfwd, 0, 0, 0, "[tcp|udp]:[HADDR]:HPORT-[GADDR]:GPORT", "a port of the host leads to the guest" },

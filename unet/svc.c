@@ -58,7 +58,7 @@ static void random_tftp(void *owner, void *buf, size_t len)
 
 static bool serve_tftp(struct unet *u, const struct packet *p, uint16_t src_port, uint16_t dst_port, struct slice data)
 {
-	struct tftp_peer from = { .port = src_port };
+	struct tftp_peer from = { .port = src_port, .room = (uint16_t)(u->cfg.mtu - ip_hlen(&p->src) - UDP_HLEN) };
 	uint8_t request[DATAGRAM_MAX];
 
 	memcpy(from.address, p->src.b, sizeof(from.address));
@@ -71,7 +71,8 @@ static bool open_tftp(struct unet *u, struct err *err)
 	if (!u->tftp_root)
 		return false;
 	u->tftp = tftp_new(&(struct tftp_config){
-		.clock = u->cfg.clock, .files = &tftp_root_files, .files_owner = u->tftp_root, .mtu = u->cfg.mtu,
+		.clock = u->cfg.clock, .files = &tftp_root_files, .files_owner = u->tftp_root,
+		.single_port = u->cfg.tftp_single_port,
 		.send = send_tftp, .random = random_tftp, .owner = u });
 	return u->tftp ? true : err_set(err, "out of memory");
 }

@@ -60,6 +60,7 @@ struct unet_config {
 	const char *hostname, *domainname, *tftp_server_name, *bootfile;        /* NULL: none; copied */
 	const char *dnssearch[UNET_SEARCHES + 1];       /* copied */
 	const char *resolv_conf;        /* NULL: /etc/resolv.conf */
+	bool tftp_single_port;          /* TFTP answers from port 69 */
 	const char *tftp;               /* folder that the gateway serves by TFTP; NULL: none */
 	struct sockaddr_storage dns_host[UNET_DNS_HOSTS];       /* asked instead of those resolv.conf names, if any */
 	unsigned dns_hosts;

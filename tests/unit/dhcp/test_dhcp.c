@@ -533,9 +533,56 @@ static void a_full_pool_takes_back_what_expired_longest_ago(void **state)
 		b->now += S(1);
 		assert_int_equal(ntohl(inet_addr(lease(b, (uint8_t)i))) & 255, 4 + i);
 	}
-	assert_string_equal(lease(b, 100), "none");
 	b->now += S(86400 - 8);         /* the first few have expired */
 	assert_string_equal(lease(b, 100), "10.0.2.4");
+	finish(b);
+}
+
+static void a_flood_of_clients_does_not_keep_the_next_one_out(void **state)
+{
+	struct dhcp_config c = config();
+	struct bench *b;
+
+	(void)state;
+	b = start(&c);
+	/* one that keeps its lease up while thousands come by */
+	assert_string_equal(lease(b, 0), "10.0.2.15");
+	for (unsigned i = 0; i < 5000; i++) {
+		b->now += MS(1);
+		begin(b, i & 1 ? DISCOVER : 0, 0);
+		put_be32(b->msg + 30, i + 1);
+		assert_true(ask(b));
+		if (i % 64 == 0)
+			assert_string_equal(lease(b, 0), "10.0.2.15");
+		assert_true(dhcp_leases(b->d, b->now) <= DHCP_LEASES_MAX);
+	}
+	assert_string_not_equal(lease(b, 1), "none");
+	/* what was only offered goes first */
+	b->now += S(3600);
+	for (unsigned i = 0; i < 200; i++) {
+		begin(b, DISCOVER, 0);
+		put_be32(b->msg + 30, 100000 + i);
+		assert_true(ask(b));
+	}
+	assert_string_equal(lease(b, 0), "10.0.2.15");
+	finish(b);
+}
+
+static void reserved_addresses_are_not_given_out(void **state)
+{
+	const struct in_addr reserved[] = { ip("10.0.2.16"), ip("10.0.2.15"), ip("10.0.2.1"), ip("192.0.2.1") };
+	struct dhcp_config c = config();
+	struct bench *b;
+
+	(void)state;
+	c.reserved = reserved;
+	c.reserved_count = ARRAY_SIZE(reserved);
+	b = start(&c);
+	assert_string_equal(lease(b, 1), "10.0.2.17");
+	begin(b, REQUEST, 2);
+	add_ip(b, 50, "10.0.2.16");
+	assert_true(ask(b));
+	assert_option(b, 53, "\6", 1);
 	finish(b);
 }
 
@@ -617,6 +664,8 @@ int main(void)
 		cmocka_unit_test(what_does_not_fit_is_left_out_whole),
 		cmocka_unit_test(overloaded_fields_are_read),
 		cmocka_unit_test(a_full_pool_takes_back_what_expired_longest_ago),
+		cmocka_unit_test(a_flood_of_clients_does_not_keep_the_next_one_out),
+		cmocka_unit_test(reserved_addresses_are_not_given_out),
 		cmocka_unit_test(foreign_and_broken_messages_are_ignored),
 		cmocka_unit_test(every_length_and_every_option_length_is_survived),
 	};

@@ -99,9 +99,9 @@ static int setup(void **state)
 	struct bench *b = calloc(1, sizeof(*b));
 
 	fake_clock_init(&b->clock);
-	b->t = tftp_new(&(struct tftp_config){ .clock = b->clock.clock, .files = &files, .files_owner = b, .mtu = 1500, .send = send_,
+	b->t = tftp_new(&(struct tftp_config){ .clock = b->clock.clock, .files = &files, .files_owner = b, .send = send_,
 					       .random = random_, .owner = b });
-	b->peer = (struct tftp_peer){ { 10, 0, 2, 15 }, 2000 };
+	b->peer = (struct tftp_peer){ { 10, 0, 2, 15 }, 2000, 1472 };
 	*state = b;
 	return 0;
 }
@@ -173,6 +173,56 @@ static void files_of_every_awkward_size_arrive(void **state)
 		assert_int_equal(tftp_sessions(b->t), 0);
 		assert_int_equal(b->open_files, 0);
 	}
+}
+
+static void blocks_fit_the_way_to_the_client(void **state)
+{
+	static const struct { uint16_t room; const char *size; } cases[] = { { 1472, "1468" }, { 1452, "1448" }, { 65492, "65464" }, { 548, "544" } };
+	struct bench *b = *state;
+
+	b->size = 100;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		b->peer.room = cases[i].room;
+		ask(b, RRQ, "f", "octet", "blksize\0" "65464", 14);
+		assert_int_equal(b->last.op, OACK);
+		assert_string_equal((char *)b->last.data + 8, cases[i].size);
+	}
+}
+
+/* Loaders that take no other port for an answer. */
+static void a_single_port_serves_several_clients(void **state)
+{
+	struct bench *b = *state;
+	struct tftp_peer other = { { 10, 0, 2, 16 }, 2000, 1472 }, first = b->peer;
+
+	tftp_free(b->t);
+	b->t = tftp_new(&(struct tftp_config){ .clock = b->clock.clock, .files = &files, .files_owner = b, .send = send_,
+					       .random = random_, .owner = b, .single_port = true });
+	b->size = 1100;
+	ask(b, RRQ, "f", "octet", "", 0);
+	assert_int_equal(b->last.port, TFTP_PORT);
+	b->peer = other;
+	ask(b, RRQ, "f", "octet", "", 0);
+	ack(b, 1);
+	assert_int_equal(b->last.block, 2);
+	assert_int_equal(b->last.to.address[3], 16);
+	b->peer = first;
+	ack(b, 1);
+	assert_int_equal(b->last.block, 2);
+	assert_int_equal(b->last.to.address[3], 15);
+	ack(b, 2);
+	assert_int_equal(b->last.len, 1100 - 1024);
+	ack(b, 3);
+	assert_int_equal(tftp_sessions(b->t), 1);
+	/* one who has no transfer is not heard */
+	b->peer.port = 2001;
+	b->count = 0;
+	ack(b, 1);
+	assert_int_equal(b->count, 0);
+	b->peer = other;
+	ack(b, 2);
+	ack(b, 3);
+	assert_int_equal(tftp_sessions(b->t), 0);
 }
 
 static void transfers_have_ports_of_their_own(void **state)
@@ -379,6 +429,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(files_of_every_awkward_size_arrive),
+		TEST(blocks_fit_the_way_to_the_client),
+		TEST(a_single_port_serves_several_clients),
 		TEST(transfers_have_ports_of_their_own),
 		TEST(options_are_negotiated),
 		TEST(odd_option_values_are_clamped_or_not_answered),
