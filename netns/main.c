@@ -199,11 +199,13 @@ static uint64_t monotonic(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-/* The stack's time stands still while one round of events is worked off. */
+/* The stack's time stands still while one round of events is worked off: from the first look on. */
 static uint64_t program_now(void *owner)
 {
 	struct program *p = owner;
 
+	if (!p->now)
+		p->now = monotonic();
 	return p->now;
 }
 
@@ -280,8 +282,9 @@ static void round_of_events(struct program *p, uint64_t wait)
 	p->now = monotonic();
 	if (deadline != CLOCK_NEVER)
 		wait = MIN(wait, deadline > p->now ? deadline - p->now : 0);
+	p->now = 0;                     /* what woke us happens now, not when we fell asleep */
 	loop_poll(p->loop, wait);
-	p->now = monotonic();
+	p->now = 0;
 	clock_run(p->clock);
 }
 
