@@ -70,11 +70,7 @@ const char *dhcp_bad_search(const char *const *dnssearch)
 
 unsigned dhcp_leases(const struct dhcp *d, uint64_t now_ns)
 {
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < d->table.count; i++)
-		n += d->table.leases[i].state != LEASE_FREE && now_ns < d->table.leases[i].until_ns;
-	return n;
+	return lease_count(&d->table, now_ns);
 }
 
 /* --- request ---------------------------------------------------------------------------------------------------- */
@@ -89,17 +85,13 @@ static void identify(struct request *q)
 	const uint8_t *id = q->options.value[OPT_CLIENT_ID].data;
 	uint8_t len = q->options.value[OPT_CLIENT_ID].len;
 
-	memset(&q->client, 0, sizeof(q->client));
-	if (id && len >= 2) {
-		q->client.len = len;
-		memcpy(q->client.id, id, MIN(len, CLIENT_ID_MAX));
-		for (unsigned i = CLIENT_ID_MAX; i < len; i++)
-			q->client.id[i % CLIENT_ID_MAX] = (uint8_t)(q->client.id[i % CLIENT_ID_MAX] * 31 + id[i]);
-		return;
-	}
-	q->client.len = 7;
-	q->client.id[0] = HTYPE_ETHERNET;
-	memcpy(q->client.id + 1, q->msg + MSG_CHADDR, 6);
+	uint8_t hardware[7] = { HTYPE_ETHERNET };
+
+	memcpy(hardware + 1, q->msg + MSG_CHADDR, 6);
+	if (id && len >= 2)
+		client_set(&q->client, id, len);
+	else
+		client_set(&q->client, hardware, sizeof(hardware));
 }
 
 static bool parse(struct request *q, const uint8_t *msg, size_t len)

@@ -5,26 +5,47 @@
 
 #include "base/bytes.h"
 
-static void reserve(struct lease_table *t, struct in_addr a)
+void client_set(struct client *c, const uint8_t *id, size_t len)
 {
-	uint32_t i = ntohl(a.s_addr) - t->first;
+	memset(c, 0, sizeof(*c));
+	c->len = (uint8_t)MIN(len, 255);
+	memcpy(c->id, id, MIN(len, CLIENT_ID_MAX));
+	for (size_t i = CLIENT_ID_MAX; i < len; i++)
+		c->id[i % CLIENT_ID_MAX] = (uint8_t)(c->id[i % CLIENT_ID_MAX] * 31 + id[i]);
+}
 
-	if (i < t->count)
-		t->reserved[i] = true;
+void lease_init_range(struct lease_table *t, uint32_t first, uint32_t count)
+{
+	memset(t, 0, sizeof(*t));
+	t->first = first;
+	t->count = MIN(count, (uint32_t)DHCP_LEASES_MAX);
+}
+
+void lease_reserve(struct lease_table *t, uint32_t address)
+{
+	if (address - t->first < t->count)
+		t->reserved[address - t->first] = true;
+}
+
+unsigned lease_count(const struct lease_table *t, uint64_t now)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < t->count; i++)
+		n += t->leases[i].state != LEASE_FREE && now < t->leases[i].until_ns;
+	return n;
 }
 
 void lease_init(struct lease_table *t, const struct dhcp_config *c)
 {
 	uint32_t first = ntohl(c->first.s_addr), last = ntohl(c->net.s_addr | ~c->mask.s_addr);
 
-	memset(t, 0, sizeof(*t));
-	t->first = first;
 	/* the last one is the broadcast's */
-	t->count = first < last ? MIN(last - first, (uint32_t)DHCP_LEASES_MAX) : 0;
-	reserve(t, c->server);
-	reserve(t, c->dns);
+	lease_init_range(t, first, first < last ? last - first : 0);
+	lease_reserve(t, ntohl(c->server.s_addr));
+	lease_reserve(t, ntohl(c->dns.s_addr));
 	for (unsigned i = 0; i < c->reserved_count; i++)
-		reserve(t, c->reserved[i]);
+		lease_reserve(t, ntohl(c->reserved[i].s_addr));
 }
 
 uint32_t lease_address(const struct lease_table *t, const struct lease *l)

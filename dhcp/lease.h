@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Which client has which address: a fixed table, one entry per address of the pool. */
+/* Which client has which address: a fixed table, one entry per address of the pool.  DHCP and DHCPv6 have one each. */
 #ifndef DHCP_LEASE_H
 #define DHCP_LEASE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "dhcp/dhcp.h"
 
 enum { CLIENT_ID_MAX = 64 };
 
-/* The client identifier (option 61), or hardware type and address without one (RFC 2131 section 2). */
+/*
+ * The client identifier (option 61), or hardware type and address without one (RFC 2131 section 2); by DHCPv6 the
+ * association and the client's DUID.
+ */
 struct client {
 	uint8_t id[CLIENT_ID_MAX];
 	uint8_t len;                    /* of what was sent; what exceeds CLIENT_ID_MAX is folded in */
@@ -25,7 +29,7 @@ struct lease {
 };
 
 struct lease_table {
-	uint32_t first;                 /* host order */
+	uint32_t first;                 /* host order; of IPv6 the last 32 bits */
 	unsigned count;
 	bool reserved[DHCP_LEASES_MAX]; /* not given out */
 	struct lease leases[DHCP_LEASES_MAX];
@@ -33,6 +37,14 @@ struct lease_table {
 
 /* Addresses from `first` to the last of the net, less the network's own. */
 void lease_init(struct lease_table *t, const struct dhcp_config *c);
+/* `count` addresses from `first`, or as many of them as there is room for. */
+void lease_init_range(struct lease_table *t, uint32_t first, uint32_t count);
+/* This one is not given out. */
+void lease_reserve(struct lease_table *t, uint32_t address);
+/* The client that these bytes tell from others. */
+void client_set(struct client *c, const uint8_t *id, size_t len);
+/* How many are offered, bound or declined now. */
+unsigned lease_count(const struct lease_table *t, uint64_t now);
 /* The entry that this client has or had; NULL if none. */
 struct lease *lease_of(struct lease_table *t, const struct client *c);
 /* The entry of an address; NULL if it is not in the pool. */

@@ -109,6 +109,11 @@ const char *unet_guestfwd_stream(const char *rule)
 
 /* --- where they are ----------------------------------------------------------------------------------------------- */
 
+const struct addr *guestfwd_address(const struct unet *u, unsigned i)
+{
+	return &u->guestfwds[i].rule.address;
+}
+
 bool guestfwd_has(const struct unet *u, const struct addr *a)
 {
 	for (unsigned i = 0; i < u->guestfwd_count; i++)

@@ -16,6 +16,7 @@
 #include "base/checksum.h"
 #include "base/log.h"
 #include "dhcp/dhcp.h"
+#include "dhcp/dhcp6.h"
 #include "lwip/netif.h"
 #include "lwip/pbuf.h"
 #include "tftp/root.h"
@@ -187,6 +188,8 @@ struct unet {
 	struct in_addr reserved[UNET_RULES];    /* their addresses: not for guests */
 	struct commands *commands;
 	struct dhcp *dhcp;
+	struct dhcp6 *dhcp6;
+	char boot_url[200];             /* of DHCPv6 */
 	struct tftp *tftp;              /* NULL: not asked for */
 	struct tftp_root *tftp_root;
 	struct forward *forwards[FORWARDS];     /* forward_count of them, in order of their making */
@@ -424,6 +427,7 @@ struct addr fwd_shown_source(const struct unet *u, const struct addr *peer, cons
 /* --- guestfwd.c --- */
 bool guestfwd_init(struct unet *u, const struct unet_config *config, struct err *err);
 void guestfwd_free(struct unet *u);
+const struct addr *guestfwd_address(const struct unet *u, unsigned i);  /* of rule i of guestfwd_count */
 bool guestfwd_has(const struct unet *u, const struct addr *a);
 bool guestfwd_leads(const struct unet *u, const struct addr *a, uint16_t port);
 /* Connects to where it leads: 0, -EINPROGRESS, or why not; *fd is -1 or the socket. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The services on unet's own addresses: which datagram goes to which. */
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/checksum.h"
@@ -39,6 +41,37 @@ static void serve_dhcp(struct unet *u, const struct packet *p, struct slice data
 	memcpy(h + UDP_HLEN, r.data, r.len);
 	ip_send_to(u, r.to.s_addr == INADDR_BROADCAST ? everyone : r.mac, &u->host, &to, PROTO_UDP, TTL_DEFAULT, q,
 		   &facts);
+}
+
+static void serve_dhcp6(struct unet *u, const struct packet *p, struct slice data, bool unicast)
+{
+	uint8_t request[DATAGRAM_MAX];
+	struct dhcp6_reply r;
+	uint32_t len = slice_copy(data, 0, request, sizeof(request));
+
+	if (dhcp6_input(u->dhcp6, unet_now(u), request, len, unicast, &r))
+		udp_send(u, ip_gateway(u, &p->src), DHCP6_SERVER_PORT, &p->src, DHCP6_CLIENT_PORT, r.data, (uint32_t)r.len);
+}
+
+static void open_dhcp6(struct unet *u)
+{
+	struct dhcp6_config c = { .prefix = u->cfg.prefix, .prefixlen = u->cfg.prefixlen, .server = u->cfg.host6, .dns = u->cfg.dns6,
+				  .isolated = u->cfg.restricted, .search = u->cfg.dnssearch };
+	char host[INET6_ADDRSTRLEN];
+	const char *file = u->cfg.bootfile;
+
+	if (file && strstr(file, "://")) {
+		c.boot_url = file;
+	} else if (file) {
+		inet_ntop(AF_INET6, &u->cfg.host6, host, sizeof(host));
+		snprintf(u->boot_url, sizeof(u->boot_url), "tftp://[%s]/%s", host, file + (*file == '/'));
+		c.boot_url = u->boot_url;
+	}
+	unet_mac(u, &u->link_host6, c.mac);
+	u->dhcp6 = dhcp6_new(&c);
+	for (unsigned i = 0; i < u->guestfwd_count; i++)
+		if (!addr_is4(guestfwd_address(u, i)))
+			dhcp6_reserve(u->dhcp6, (const struct in6_addr *)guestfwd_address(u, i)->b);
 }
 
 static void send_tftp(void *owner, const struct tftp_peer *to, uint16_t from_port, const void *data, size_t len)
@@ -85,6 +118,10 @@ bool svc_udp(struct unet *u, struct packet *p, uint16_t src_port, uint16_t dst_p
 		serve_dhcp(u, p, data);
 		return true;
 	}
+	if (dst_port == DHCP6_SERVER_PORT && !addr_is4(&p->dst) && (place == PLACE_HOST || place == PLACE_BROADCAST)) {
+		serve_dhcp6(u, p, data, place == PLACE_HOST);
+		return true;
+	}
 	if (dst_port == DNS_PORT && place == PLACE_DNS && !u->cfg.restricted && !addr_is_any4(&p->src)) {
 		uint8_t query[DATAGRAM_MAX];
 
@@ -101,6 +138,7 @@ bool svc_init(struct unet *u, struct err *err)
 	if (bad)
 		return err_set(err, "dnssearch '%s' is not a domain name", bad);
 	u->dhcp = dhcp_new(&u->dhcp_cfg);
+	open_dhcp6(u);
 	u->dns = dns_new(u);
 	if (!u->dns)
 		return err_set(err, "out of memory");
@@ -110,6 +148,7 @@ bool svc_init(struct unet *u, struct err *err)
 void svc_free(struct unet *u)
 {
 	dhcp_free(u->dhcp);
+	dhcp6_free(u->dhcp6);
 	dns_free(u->dns);
 	tftp_free(u->tftp);
 	tftp_root_close(u->tftp_root);
