@@ -361,6 +361,7 @@ static void on_debug_exit(void *owner, int status) { run_request_quit(((struct m
 
 static int int_ack(void *owner) { return pc_int_ack(((struct machine *)owner)->pc); }
 static void apic_eoi(void *owner, uint8_t vector) { pc_apic_eoi(((struct machine *)owner)->pc, vector); }
+static void ferr(void *owner) { pc_ferr(((struct machine *)owner)->pc); }
 
 static bool start_kernel(struct machine *m, struct err *err)
 {
@@ -438,7 +439,7 @@ struct machine *machine_new(const struct options *o, struct err *err)
 	if (!drives_open(m, err) || !network_backends(m, err) || !make_pc(m, err))
 		goto fail;
 	run_attach(m->run, &(struct run_machine){ .cpus = m->cpus, .memory = pc_memory(m->pc), .ports = pc_ports(m->pc),
-						  .int_ack = int_ack, .apic_eoi = apic_eoi, .wall_ns = m->wall_ns, .reset = reset,
+						  .int_ack = int_ack, .apic_eoi = apic_eoi, .ferr = ferr, .wall_ns = m->wall_ns, .reset = reset,
 						  .owner = m });
 	if (!network_streams(m, err) || !network_cards(m, err) || !drives_cards(m, err) || !misc_devices_make(m, err) ||
 	    !boot_order(m, err) || !network_dumps(m, err))

@@ -297,6 +297,15 @@ static void op_apic_eoi(void *owner, uint8_t vector)
 	run_unlock(r);
 }
 
+static void op_ferr(void *owner)
+{
+	struct run *r = owner;
+
+	run_lock(r);
+	r->machine.ferr(r->machine.owner);
+	run_unlock(r);
+}
+
 static void op_deadline(void *owner, struct cpu *c, uint64_t ns)
 {
 	struct run *r = owner;
@@ -346,7 +355,7 @@ const struct cpu_ops *run_cpu_ops(void)
 	static const struct cpu_ops ops = {
 		.mem_read = op_mem_read, .mem_write = op_mem_write, .io_read = op_io_read, .io_write = op_io_write,
 		.page = op_page, .mark_code = op_mark_code, .int_ack = op_int_ack, .now = run_now, .deadline = op_deadline,
-		.wake = op_wake, .apic_eoi = op_apic_eoi, .wall = op_wall,
+		.wake = op_wake, .apic_eoi = op_apic_eoi, .wall = op_wall, .ferr = op_ferr,
 	};
 	return &ops;
 }

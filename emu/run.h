@@ -37,6 +37,7 @@ struct run_machine {
 	struct bus *memory, *ports;
 	int (*int_ack)(void *owner);
 	void (*apic_eoi)(void *owner, uint8_t vector);
+	void (*ferr)(void *owner);
 	uint64_t wall_ns;               /* since 1970 when virtual time was 0 */
 	bool (*reset)(void *owner, struct err *err);    /* all processors are parked; false ends the process */
 	void *owner;

@@ -44,7 +44,8 @@ enum {
 	LINES = 16,
 	/* who may hold a line up: the bits of struct state's level[] */
 	SOURCE_ISA = 0, SOURCE_ISA_SECOND = 1, SOURCE_PCI = 2, SOURCE_HPET = 3, SOURCE_TEST = 4,
-	IRQ_TIMER = 0, IRQ_KBD = 1, IRQ_RTC = 8, IRQ_MOUSE = 12, IRQ_IDE = 14, IOAPIC_TIMER = 2,
+	IRQ_TIMER = 0, IRQ_KBD = 1, IRQ_RTC = 8, IRQ_MOUSE = 12, IRQ_COPROCESSOR = 13, IRQ_IDE = 14, IOAPIC_TIMER = 2,
+	PORT_COPROCESSOR = 0xf0,
 	BDA_EBDA = 0x40e, BDA_MEMORY_KB = 0x413, EBDA = 0x9fc00, LEGACY_END = 0x100000,
 	RSDP_AT = 0xf5a00, SMBIOS_AT = 0xf5b00, ACPI_ALIGN = 64 << 10,
 	E820_FILE_ENTRY = 20,
@@ -214,6 +215,30 @@ static void exit_asked(void *owner, int status)
 		pc->cfg.events.debug_exit(pc->cfg.owner, status);
 }
 
+/* The latch between the coprocessor's error pin and IRQ 13: port F0h clears it. */
+static uint64_t coprocessor_read(void *dev, uint64_t offset, unsigned size)
+{
+	(void)dev;
+	(void)offset;
+	(void)size;
+	return 0xff;
+}
+
+static void coprocessor_write(void *dev, uint64_t offset, uint64_t value, unsigned size)
+{
+	(void)offset;
+	(void)value;
+	(void)size;
+	set_line(dev, IRQ_COPROCESSOR | SOURCE_ISA << 8, false);
+}
+
+static const struct io_ops coprocessor_ops = { coprocessor_read, coprocessor_write, .max_size = 1 };
+
+void pc_ferr(struct pc *pc)
+{
+	set_line(pc, IRQ_COPROCESSOR | SOURCE_ISA << 8, true);
+}
+
 static void apm_command(void *owner, uint8_t command)
 {
 	struct pc *pc = owner;
@@ -315,6 +340,9 @@ static bool wire(struct pc *pc, struct err *err)
 			pc->com[i] = uart16550_new(&(struct uart16550_config){ .ports = ports, .base = com_base[i],
 				.irq = line(pc, i & 1 ? 3 : 4, i < 2 ? SOURCE_ISA : SOURCE_ISA_SECOND), .chardev = c->serial[i],
 				.clock = c->clock, .states = states, .instance = i });
+
+	if (!bus_map(ports, PORT_COPROCESSOR, 1, &coprocessor_ops, pc, "coprocessor error", err))
+		return false;
 
 	/* what real boards do not have */
 	pc->fw_cfg = fw_cfg_new(&(struct fw_cfg_config){ .ports = ports, .memory = memory, .states = states });

@@ -85,6 +85,8 @@ void pc_free(struct pc *pc);
 void pc_reset(struct pc *pc);
 void pc_power_button(struct pc *pc);            /* system_powerdown */
 void pc_nmi(struct pc *pc);
+/* A processor's FERR# became active: IRQ 13, until the guest writes port F0h. */
+void pc_ferr(struct pc *pc);
 
 struct bus *pc_memory(struct pc *pc);
 struct bus *pc_ports(struct pc *pc);

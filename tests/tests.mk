@@ -83,7 +83,7 @@ soak: $(O)/tenbox ## N boots in a row of the Debian kernel, to traffic and power
 
 # Kernels of our own, multiboot and 32-bit: tests/guest/bare/NAME.c is build/guest/bare/NAME.elf.
 bare_kernels := $(patsubst tests/guest/bare/%.c,build/guest/bare/%.elf,$(wildcard tests/guest/bare/*.c))
-build/guest/bare/%.elf: tests/guest/bare/%.c
+build/guest/bare/%.elf: tests/guest/bare/%.c tests/guest/bare/kernel.h
 	@mkdir -p $(@D)
 	$(call say,CC      $<)
 	$(Q)$(CC) -std=gnu11 -m32 -march=i686 -O2 -Wall -Wextra -Wshadow -ffreestanding -fno-pic -fno-stack-protector \

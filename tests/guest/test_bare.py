@@ -44,5 +44,12 @@ def a_test_kernel_that_fails_ends_with_its_own_status():
     assert status == 99 * 2 + 1 and "FAILED: command line" in text, "exit status %s\n%s" % (status, text)
 
 
+@case
+def an_x87_error_without_numeric_error_bit_is_irq_13():
+    with Machine(["-nographic", "-nic", "none", "-kernel", os.path.join(GUEST, "bare/fpu.elf"), *DEVICES[-2:]]) as machine:
+        status, text = machine.wait(60), machine.text()
+    assert status == 3 and "port F0h lets the next one in" in text, "exit status %s\n%s" % (status, text)
+
+
 if __name__ == "__main__":
     sys.exit(run(CASES, sys.argv[1:]))

@@ -6,72 +6,12 @@
  *
  *   -kernel testdev.elf -append exit=21 -initrd FILE -device pc-testdev -device pci-testdev -device isa-debug-exit,iobase=0xf4
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "kernel.h"
 
-enum { COM1 = 0x3f8, EXIT = 0xf4, FAILED = 99, PIC0 = 0x20, PIC1 = 0xa0, VECTORS = 0x20, APIC_VECTOR = 0x50, PIN = 15 };
+enum { PIN = 15 };
 #define TEST_MEMORY ((volatile uint8_t *)0xff000000)
-#define IOAPIC ((volatile uint32_t *)0xfec00000)
-#define LAPIC ((volatile uint32_t *)0xfee00000)
 
-__asm__(".section .multiboot, \"a\"\n"
-	".long 0x1badb002, 0x2, -(0x1badb002 + 0x2)\n"  /* flags: memory information */
-	".text\n"
-	".globl _start\n"
-	"_start: mov $stack_end, %esp\n"
-	"push %ebx\n push %eax\n"
-	"call kernel_main\n"
-	"1: hlt\n jmp 1b\n"
-	".bss\n .align 16\n .skip 16384\n stack_end:\n .text\n"
-	/* One stub serves all PIC vectors, one the APIC's. */
-	".globl pic_stub, apic_stub\n"
-	"pic_stub: pusha\n cld\n call on_pic\n popa\n iret\n"
-	"apic_stub: pusha\n cld\n call on_apic\n popa\n iret\n");
-
-struct info {
-	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr;
-};
-
-struct module {
-	uint32_t start, end, text, reserved;
-};
-
-extern const uint8_t pic_stub[], apic_stub[];
 static volatile unsigned pic_count, apic_count;
-static uint64_t idt[256];
-
-static inline void out8(uint16_t port, uint8_t v) { __asm__ volatile("outb %0, %1" :: "a"(v), "Nd"(port)); }
-static inline void out16(uint16_t port, uint16_t v) { __asm__ volatile("outw %0, %1" :: "a"(v), "Nd"(port)); }
-static inline void out32(uint16_t port, uint32_t v) { __asm__ volatile("outl %0, %1" :: "a"(v), "Nd"(port)); }
-static inline uint8_t in8(uint16_t port) { uint8_t v; __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline uint16_t in16(uint16_t port) { uint16_t v; __asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline uint32_t in32(uint16_t port) { uint32_t v; __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-
-static void print(const char *s)
-{
-	for (; *s; s++) {
-		while (!(in8(COM1 + 5) & 0x20))
-			;
-		out8(COM1, (uint8_t)*s);
-	}
-}
-
-static void leave(uint8_t status)
-{
-	out8(EXIT, status);
-	for (;;)
-		__asm__ volatile("hlt");
-}
-
-static void check(bool works, const char *what)
-{
-	print(works ? "ok: " : "FAILED: ");
-	print(what);
-	print("\n");
-	if (!works)
-		leave(FAILED);
-}
 
 static bool begins(const char *s, const char *with)
 {
@@ -96,48 +36,17 @@ static int status_asked(const char *line)
 	return -1;
 }
 
-/* --- interrupts --- */
-
-__attribute__((used)) void on_pic(void)
+void on_pic(void)
 {
 	pic_count++;
 	out8(PIC1, 0x20);
 	out8(PIC0, 0x20);
 }
 
-__attribute__((used)) void on_apic(void)
+void on_apic(void)
 {
 	apic_count++;
 	LAPIC[0xb0 / 4] = 0;
-}
-
-static void gate(unsigned vector, const uint8_t *stub)
-{
-	uint32_t at = (uint32_t)stub;
-	uint16_t cs;
-
-	__asm__ volatile("mov %%cs, %0" : "=r"(cs));
-	idt[vector] = (at & 0xffff) | (uint64_t)cs << 16 | (uint64_t)0x8e00 << 32 | (uint64_t)(at >> 16) << 48;
-}
-
-static void set_up_interrupts(void)
-{
-	struct __attribute__((packed)) { uint16_t limit; uint32_t base; } idtr = { sizeof(idt) - 1, (uint32_t)idt };
-
-	for (unsigned i = 0; i < 16; i++)
-		gate(VECTORS + i, pic_stub);
-	gate(APIC_VECTOR, apic_stub);
-	out8(PIC0, 0x11); out8(PIC0 + 1, VECTORS); out8(PIC0 + 1, 4); out8(PIC0 + 1, 1);
-	out8(PIC1, 0x11); out8(PIC1 + 1, VECTORS + 8); out8(PIC1 + 1, 2); out8(PIC1 + 1, 1);
-	out8(PIC0 + 1, 0xfb);                   /* only the cascade and, of the slave, input 6: IRQ 14 */
-	out8(PIC1 + 1, 0xbf);
-	LAPIC[0xf0 / 4] = 0x1ff;                /* enabled, spurious vector FFh */
-	LAPIC[0x350 / 4] = 0x700;               /* LINT0: ExtINT */
-	IOAPIC[0] = 0x10 + 2 * PIN + 1;
-	IOAPIC[4] = 0;
-	IOAPIC[0] = 0x10 + 2 * PIN;
-	IOAPIC[4] = APIC_VECTOR;                /* edge, physical, processor 0 */
-	__asm__ volatile("lidt %0\n sti" :: "m"(idtr));
 }
 
 static void wait_a_little(volatile unsigned *count, unsigned until)
@@ -234,7 +143,7 @@ static void try_pci_testdev(void)
 	check(false, "pci-testdev is there");
 }
 
-__attribute__((used)) void kernel_main(uint32_t magic, const struct info *info)
+void kernel_main(uint32_t magic, const struct info *info)
 {
 	const struct module *modules = (const struct module *)info->mods_addr;
 	int status;
@@ -245,7 +154,7 @@ __attribute__((used)) void kernel_main(uint32_t magic, const struct info *info)
 	      begins((const char *)modules->start, "module"), "a module");
 	status = info->flags & 4 ? status_asked((const char *)info->cmdline) : -1;
 	check(status >= 0 && status < 128, "command line");
-	set_up_interrupts();
+	set_up_interrupts(0xfb, 0xbf, PIN);    /* the cascade, and of the slave IRQ 14 */
 	try_pc_testdev();
 	try_pci_testdev();
 	print("all of it works\n");

@@ -65,6 +65,7 @@ static bool on_reset(void *owner, struct err *err)
 
 static int no_vector(void *owner) { (void)owner; return -1; }
 static void no_eoi(void *owner, uint8_t vector) { (void)owner; (void)vector; }
+static void no_ferr(void *owner) { (void)owner; }
 
 static void open_bench(struct bench *b, const struct run_config *config, const uint8_t *code, size_t len)
 {
@@ -85,7 +86,7 @@ static void open_bench(struct bench *b, const struct run_config *config, const u
 						  .tsc_hz = 1000000000, .icount = config->icount }, &err);
 	assert_non_null(b->cpus);
 	run_attach(b->run, &(struct run_machine){ .cpus = b->cpus, .memory = b->memory, .ports = b->ports, .int_ack = no_vector,
-						  .apic_eoi = no_eoi, .reset = on_reset, .owner = b });
+						  .apic_eoi = no_eoi, .ferr = no_ferr, .reset = on_reset, .owner = b });
 	cpus_reset(b->cpus);
 	assert_int_equal(pipe(b->pipe), 0);
 }

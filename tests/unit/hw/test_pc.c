@@ -175,6 +175,43 @@ static void the_hpet_takes_irq_8_from_the_rtc(void **state)
 	assert_int_equal(pc_int_ack(t->pc), 0x70);
 }
 
+static void a_coprocessor_error_is_irq_13_until_port_f0(void **state)
+{
+	struct bench *t = *state;
+
+	init_pics(t);
+	assert_int_equal(in(t, 0xf0, 1), 0xff);
+	pc_ferr(t->pc);
+	assert_int_equal(pc_int_ack(t->pc), 0x75);
+	out(t, 0xa0, 0x20, 1);
+	out(t, 0x20, 0x20, 1);
+	pc_ferr(t->pc);                                 /* the latch is still set: no second edge */
+	assert_int_equal(pc_int_ack(t->pc), -1);
+	out(t, 0xf0, 0, 1);
+	pc_ferr(t->pc);
+	assert_int_equal(pc_int_ack(t->pc), 0x75);
+}
+
+/* Line 2 is no 8259 input, and lines from 16 on are the I/O APIC's alone. */
+static void a_test_device_drives_any_line(void **state)
+{
+	struct bench *t = *state;
+
+	init_pics(t);
+	for (int n = 1; n < 24; n++) {          /* the timer holds line 0 up */
+		struct irq_line line = pc_test_irq(t->pc, n);
+
+		irq_set(&line, true);
+		if (n == 2 || n > 15)
+			assert_int_equal(pc_int_ack(t->pc), -1);
+		else
+			assert_int_equal(pc_int_ack(t->pc), n < 8 ? 0x08 + n : 0x70 + n - 8);
+		irq_set(&line, false);
+		out(t, 0xa0, 0x20, 1);
+		out(t, 0x20, 0x20, 1);
+	}
+}
+
 static void all_ways_to_reset_are_reported(void **state)
 {
 	struct bench *t = *state;
@@ -347,6 +384,8 @@ int main(void)
 		TEST(the_timer_interrupts_through_the_8259),
 		TEST(pci_interrupts_arrive_where_they_are_routed),
 		TEST(the_hpet_takes_irq_8_from_the_rtc),
+		TEST(a_coprocessor_error_is_irq_13_until_port_f0),
+		TEST(a_test_device_drives_any_line),
 		TEST(all_ways_to_reset_are_reported),
 		TEST(acpi_powers_off),
 		TEST(direct_boot_stands_in_for_firmware),
