@@ -108,6 +108,17 @@ static void info_usernet(struct monitor *mon, struct machine *m, int argc, char 
 	}
 }
 
+static void info_usernet_counters(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+{
+	(void)argc, (void)argv, (void)slash;
+	for (unsigned i = 0; i < m->netdev_count; i++) {
+		if (!m->netdevs[i].unet)
+			continue;
+		monitor_printf(mon, "%s:\n", m->netdevs[i].id);
+		unet_print_counters(m->netdevs[i].unet, monitor_line, mon);
+	}
+}
+
 /* "[netdev_id] RULE": the stack meant, NULL with a message. */
 static struct unet *find_stack(struct monitor *mon, struct machine *m, int argc, char **argv, char **rule)
 {
@@ -170,6 +181,7 @@ static void set_link(struct monitor *mon, struct machine *m, int argc, char **ar
 const struct command cmd_network[] = {
 	{ "info network", NULL, "cards, backends and who is plugged to whom", info_network },
 	{ "info usernet", NULL, "connections of the user networks", info_usernet },
+	{ "info usernet-counters", NULL, "what the user networks passed on, dropped and why", info_usernet_counters },
 	{ "hostfwd_add", "[NETDEV] RULE", "forward a port of the host to the guest: [tcp|udp]:[HADDR]:HPORT-[GADDR]:GPORT", hostfwd_add },
 	{ "hostfwd_remove", "[NETDEV] RULE", "take a forward back: [tcp|udp]:[HADDR]:HPORT", hostfwd_remove },
 	{ "set_link", "NAME on|off", "plug or unplug a card's or a backend's cable", set_link },

@@ -308,7 +308,7 @@ void dns_query(struct unet *u, const struct addr *guest, uint16_t guest_port, co
 		forget(q);
 	if (d->queries.count == d->queries.limit) {
 		give_up((struct query *)d->queries.lists[LIST_WAITING].oldest);
-		u->counters.dropped_limit++;
+		u->counters.limit_dns++;
 	}
 	q = (struct query *)flow_add(&d->queries, &key, LIST_WAITING, unet_now(u));
 	q->u = u;

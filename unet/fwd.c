@@ -208,6 +208,7 @@ static int add_forward(struct unet *u, const struct hostfwd_rule *rule, uint16_t
 		return -ENOMEM;
 	f->u = u;
 	f->udp = rule->udp;
+	f->opened_ns = unet_now(u);
 	f->guest = rule->guest;
 	f->guest_port = (uint16_t)(rule->guest_port + i);
 	f->loopback = ip_is_loopback(&rule->host);
@@ -310,7 +311,9 @@ void fwd_print(struct unet *u, void (*out)(void *to, const char *line), void *to
 			print_path_row(out, to, f->fd, ((const struct sockaddr_un *)&f->bound)->sun_path, &f->guest,
 				       f->guest_port);
 		else
-			print_row(out, to, f->udp ? "  UDP[HOST_FORWARD]" : "  TCP[HOST_FORWARD]", f->fd, &host, port,
-				  &f->guest, f->guest_port, 0, 0);
+			print_row(u, &(struct print_row){
+				.label = f->udp ? "  UDP[HOST_FORWARD]" : "  TCP[HOST_FORWARD]", .fd = f->fd, .src = host,
+				.src_port = port, .dst = f->guest, .dst_port = f->guest_port, .flow = f->udp,
+				.opened_ns = f->opened_ns, .to_host = f->to_host, .to_guest = f->to_guest }, out, to);
 	}
 }

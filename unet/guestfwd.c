@@ -146,6 +146,7 @@ int guestfwd_connect(struct unet *u, const struct addr *a, uint16_t port, int *f
 	switch (g->rule.kind) {
 	case GUESTFWD_COMMAND:
 		*fd = SOCK(u, run, &u->commands, g->target);
+		u->counters.limit_commands += *fd < 0;
 		break;
 	case GUESTFWD_STREAM:
 		*fd = u->cfg.guestfwd_open(u->cfg.guestfwd_owner, g->target);

@@ -207,6 +207,7 @@ static void readable(void *owner, unsigned events)
 		memcpy(b, u->datagram, (size_t)n);
 		put_be16(b + 4, f->flow.key.guest_port);
 		flow_touch(&u->icmp, &f->flow, LIST_ECHO, unet_now(u));
+		f->to_guest += (uint64_t)n;
 		icmp_send(u, NULL, &src, &f->flow.key.guest, TTL_DEFAULT, p);
 	}
 	if (!netif_room(u))
@@ -238,12 +239,14 @@ static struct mapping *open_flow(struct unet *u, const struct flow_key *key, con
 					 "sockets (sysctl net.ipv4.ping_group_range)");
 			u->ping_warned = true;
 		}
-		u->counters.dropped_limit++;
+		u->counters.limit_descriptors++;
 		*error = -fd;
 		return NULL;
 	}
-	if (u->icmp.count == u->icmp.limit)
+	if (u->icmp.count == u->icmp.limit) {
 		mapping_close((struct mapping *)u->icmp.lists[LIST_ECHO].oldest);
+		u->counters.icmp_evicted++;
+	}
 	f = mapping_new(u, &u->icmp, key, LIST_ECHO, fd, readable);
 	if (f)
 		u->counters.icmp_opened++;
@@ -278,6 +281,7 @@ static void ask_outside(struct unet *u, const struct packet *p)
 		return;
 	flow_touch(&u->icmp, &f->flow, LIST_ECHO, unet_now(u));
 	f->last_to = p->dst;
+	f->to_host += p->body.len;
 	mapping_pass_ttl(f, p->ttl);
 	addr_to_sock(&p->dst, 0, &to);
 	r = SOCK(u, send, f->fd, iov, n, &to);
@@ -331,7 +335,7 @@ void icmp_guest_input(struct unet *u, struct packet *p)
 	}
 	if (h[0] != echo_request(&p->src) || h[1] != 0) {
 		if (!guest_complains(u, p, h))
-			u->counters.dropped_other++;
+			u->counters.dropped_protocol++;
 		return;
 	}
 	if (place == PLACE_HOST || place == PLACE_DNS || place == PLACE_GUESTFWD || place == PLACE_BROADCAST)

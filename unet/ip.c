@@ -117,7 +117,7 @@ void ip_deliver(struct unet *u, struct packet *p)
 		}
 		/* fall through */
 	default:
-		u->counters.dropped_other++;
+		u->counters.dropped_protocol++;
 		if (!u->cfg.restricted)
 			icmp_error(u, p, ICMP_UNREACH_PROTOCOL);
 	}

@@ -133,7 +133,7 @@ static void upper_layer(struct unet *u, struct packet *p, bool whole)
 	} else if (u->cfg.ipv6) {
 		ip_deliver(u, p);
 	} else {
-		u->counters.dropped_other++;
+		u->counters.dropped_protocol++;
 	}
 }
 

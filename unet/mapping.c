@@ -16,6 +16,7 @@ struct mapping *mapping_new(struct unet *u, struct flow_table *t, const struct f
 	m->u = u;
 	m->table = t;
 	m->fd = fd;
+	m->opened_ns = unet_now(u);
 	SOCK(u, set, fd, SOCK_ERROR_QUEUE, 1);
 	if (SOCK(u, watch, fd, &m->watch, LOOP_READ, readable, m) < 0) {
 		mapping_close(m);
@@ -105,7 +106,9 @@ void mappings_print(struct unet *u, const struct flow_table *t, const char *prot
 		char label[24];
 
 		snprintf(label, sizeof(label), "  %s[%u sec]", protocol, (unsigned)(left / S(1)));
-		print_row(out, to, label, m->fd, &f->key.guest, ports ? f->key.guest_port : -1, &m->last_to,
-			  ports ? m->last_port : -1, 0, 0);
+		print_row(u, &(struct print_row){
+			.label = label, .fd = m->fd, .src = f->key.guest, .src_port = ports ? f->key.guest_port : -1,
+			.dst = m->last_to, .dst_port = ports ? m->last_port : -1, .flow = true, .opened_ns = m->opened_ns,
+			.to_host = m->to_host, .to_guest = m->to_guest }, out, to);
 	}
 }

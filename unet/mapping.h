@@ -18,6 +18,7 @@ struct mapping {
 	struct mapping *next_paused, **paused_link;     /* NULL: not paused */
 	struct addr last_to;            /* for info usernet */
 	uint16_t last_port;
+	uint64_t opened_ns, to_host, to_guest;  /* and bytes */
 };
 
 bool mappings_init(struct unet *u, struct flow_table *t, uint32_t limit);

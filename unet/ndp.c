@@ -254,6 +254,6 @@ void ndp_input(struct unet *u, const struct packet *p)
 	} else if (m[0] == NEIGHBOR_ADVERTISEMENT && u->cfg.ipv6) {
 		advertised(u, p, m, mac);
 	} else {                        /* another router, or redirects: not on this network */
-		u->counters.dropped_other++;
+		u->counters.dropped_protocol++;
 	}
 }

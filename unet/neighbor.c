@@ -49,7 +49,7 @@ static void forget(struct unet *u, struct neighbor *n)
 {
 	for (unsigned i = 0; i < n->held_count; i++)
 		pbuf_free(n->held[i].p);
-	u->counters.dropped_other += n->held_count;
+	u->counters.dropped_neighbor += n->held_count;
 	if (u->last_neighbor == n)
 		u->last_neighbor = NULL;
 	flow_remove(&u->neighbors, &n->flow);
@@ -132,7 +132,7 @@ bool neighbor_output(struct unet *u, const struct addr *dst, const struct addr *
 		ask(u, n);
 	}
 	if (n->held_count == HELD_MAX) {
-		u->counters.dropped_other++;
+		u->counters.dropped_neighbor++;
 		pbuf_free(p);
 		return true;
 	}

@@ -124,7 +124,7 @@ bool netif_queue(struct unet *u, const uint8_t dst[6], const uint8_t src[6], uin
 		return false;
 	few = u->out_count < OUT_QUEUE && u->port.peer ? in_few_pieces(p) : NULL;
 	if (!few) {
-		u->counters.dropped_limit += u->port.peer != NULL;
+		u->counters.limit_frames += u->port.peer != NULL;
 		pbuf_free(p);
 		return true;
 	}
@@ -210,7 +210,7 @@ static void input(struct unet *u, const struct frame *f)
 	}
 	/* to a station: one of ours? (52:55 or 52:56 and an address of unet's) */
 	if (!(eth[0] & 1) && be16(eth) != 0x5255 && be16(eth) != 0x5256) {
-		u->counters.dropped_other++;
+		u->counters.dropped_station++;
 		return;
 	}
 	s = slice_from(s, ETH_HLEN);
@@ -227,7 +227,7 @@ static void input(struct unet *u, const struct frame *f)
 		ip6_frame(u, eth, s, f);
 		break;
 	default:
-		u->counters.dropped_other++;
+		u->counters.dropped_protocol++;
 	}
 }
 

@@ -90,7 +90,7 @@ static void expired(void *owner)
 					 quote, o->first.ip_len + n);
 		}
 		forget(r, o);
-		r->u->counters.dropped_other++;
+		r->u->counters.fragments_timed_out++;
 	}
 	arm(r);
 	unet_leave(r->u);
@@ -112,7 +112,7 @@ static struct datagram *find(struct reassembly *r, const struct packet *p, uint3
 	if (!spare) {
 		spare = oldest(r);
 		forget(r, spare);
-		r->u->counters.dropped_limit++;
+		r->u->counters.limit_fragments++;
 	}
 	memset(spare, 0, offsetof(struct datagram, parts));
 	spare->used = true;
@@ -216,7 +216,7 @@ void reass_input(struct unet *u, const struct packet *p, uint32_t id, uint32_t o
 		deliver(r, d);
 	while (r->held > HELD_MAX) {
 		forget(r, oldest(r));
-		u->counters.dropped_limit++;
+		u->counters.limit_fragments++;
 	}
 	arm(r);
 }

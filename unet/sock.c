@@ -413,6 +413,15 @@ static int host_errors(void *owner, int fd, struct sock_error *e)
 	return 0;
 }
 
+static uint32_t host_round_trip(void *owner, int fd)
+{
+	struct tcp_info info = { .tcpi_rtt = 0 };
+	socklen_t len = sizeof(info);
+
+	(void)owner;
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 ? 0 : info.tcpi_rtt;
+}
+
 static int host_shutdown(void *owner, int fd)
 {
 	(void)owner;
@@ -493,7 +502,7 @@ const struct unet_sockets *unet_host_sockets(void)
 		.listen = host_listen, .accept = host_accept, .name = host_name, .error = host_error,
 		.set = host_set, .send = host_send, .receive = host_receive, .send_urgent = host_send_urgent,
 		.receive_many = host_receive_many, .send_many = host_send_many, .at_mark = host_at_mark, .errors = host_errors,
-		.shutdown = host_shutdown, .watch = host_watch, .rewatch = host_rewatch, .unwatch = host_unwatch,
+		.round_trip = host_round_trip, .shutdown = host_shutdown, .watch = host_watch, .rewatch = host_rewatch, .unwatch = host_unwatch,
 		.file = host_file, .run = host_run, .stop = host_stop, .device = host_device, .remove = host_remove,
 	};
 

@@ -82,6 +82,7 @@ struct unet_sockets {
 	ssize_t (*send_urgent)(void *owner, int fd, uint8_t byte);      /* one byte as TCP's urgent data (MSG_OOB) */
 	int (*at_mark)(void *owner, int fd);    /* 1: the next byte to receive is urgent data (sockatmark) */
 	int (*errors)(void *owner, int fd, struct sock_error *e);       /* -EAGAIN: none left */
+	uint32_t (*round_trip)(void *owner, int fd);    /* of a TCP connection, in microseconds; 0: unknown */
 	int (*shutdown)(void *owner, int fd);   /* the sending side */
 	/* Watching is level-triggered, as base/loop.h says. */
 	int (*watch)(void *owner, int fd, struct loop_fd *w, unsigned events,

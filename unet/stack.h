@@ -107,7 +107,7 @@ struct forward {
 	struct unet *u;
 	bool loopback;                  /* bound to the host's loopback only */
 	bool owns_path;                 /* bound to a unix socket, whose file goes with us */
-	uint64_t used_ns;
+	uint64_t used_ns, opened_ns, to_host, to_guest; /* UDP: and bytes */
 	struct forward_peer {           /* UDP: who came lately, as the guest sees it and as it is */
 		struct addr shown;
 		uint16_t port;
@@ -435,8 +435,16 @@ int guestfwd_connect(struct unet *u, const struct addr *a, uint16_t port, int *f
 void guestfwd_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
 
 /* --- print.c --- */
-void print_row(void (*out)(void *to, const char *line), void *to, const char *label, int fd, const struct addr *src,
-	       int src_port, const struct addr *dst, int dst_port, uint32_t recvq, uint32_t sendq);
+struct print_row {
+	const char *label;
+	int fd, src_port, dst_port;     /* ports: -1: none */
+	struct addr src, dst;
+	uint32_t recvq, sendq;
+	bool flow;                      /* has the following, too */
+	uint64_t opened_ns, to_host, to_guest;
+	uint32_t rtt_us;                /* towards the far end; 0: unknown */
+};
+void print_row(struct unet *u, const struct print_row *r, void (*out)(void *to, const char *line), void *to);
 void print_guestfwd_row(void (*out)(void *to, const char *line), void *to, const struct addr *a, int port, bool command,
 			const char *target);
 void print_path_row(void (*out)(void *to, const char *line), void *to, int fd, const char *path, const struct addr *dst,

@@ -474,7 +474,7 @@ static void start_connect(struct tcp_flow *f)
 	else if (r == -EINPROGRESS)
 		set_watch(f, LOOP_WRITE);
 	else if (r == -EMFILE || r == -ENFILE || r == -ENOBUFS || r == -ENOMEM) {
-		u->counters.dropped_limit++;
+		u->counters.limit_descriptors++;
 		drop(f);                /* the guest will try again */
 	} else
 		refused(f, -r);
@@ -921,10 +921,13 @@ void tcp_print(struct unet *u, void (*out)(void *to, const char *line), void *to
 		char label[32];
 
 		snprintf(label, sizeof(label), "  TCP[%s]", state_name(t));
-		print_row(out, to, label, t->fd, t->forwarded ? &f->key.far : &f->key.guest,
-			  t->forwarded ? f->key.far_port : f->key.guest_port,
-			  t->forwarded ? &f->key.guest : &f->key.far,
-			  t->forwarded ? f->key.guest_port : f->key.far_port,
-			  t->backlog ? t->backlog->len : 0, t->tx ? t->tx->len : 0);
+		print_row(u, &(struct print_row){
+			.label = label, .fd = t->fd, .src = t->forwarded ? f->key.far : f->key.guest,
+			.src_port = t->forwarded ? f->key.far_port : f->key.guest_port,
+			.dst = t->forwarded ? f->key.guest : f->key.far,
+			.dst_port = t->forwarded ? f->key.guest_port : f->key.far_port,
+			.recvq = t->backlog ? t->backlog->len : 0, .sendq = t->tx ? t->tx->len : 0, .flow = true,
+			.opened_ns = t->opened_ns, .to_host = t->bytes_in, .to_guest = t->bytes_out,
+			.rtt_us = t->fd < 0 ? 0 : SOCK(u, round_trip, t->fd) }, out, to);
 	}
 }

@@ -242,7 +242,7 @@ void tcp_flush_flow(struct tcp_flow *f)
 		if (!f->backlog || piece->len > RING_SIZE - f->backlog->len) {
 			/* no memory is left for it, or the guest overran its window */
 			f->host_reset = f->guest_reset = true;
-			u->counters.dropped_limit++;
+			u->counters.limit_buffers++;
 			break;
 		}
 		ring_append(f->backlog, piece->data, piece->len);

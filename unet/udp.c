@@ -49,7 +49,7 @@ void udp_icmp_from_error(struct unet *u, const struct sock_error *e, const struc
 
 /* Reads what a socket has for one guest endpoint.  Returns how many datagrams came. */
 static int relay(struct unet *u, int fd, const struct addr *guest, uint16_t guest_port, unsigned events,
-		 struct forward *forward)
+		 struct forward *forward, uint64_t *bytes)
 {
 	if (events & LOOP_HUP) {
 		struct sock_error e;
@@ -57,7 +57,7 @@ static int relay(struct unet *u, int fd, const struct addr *guest, uint16_t gues
 		for (int i = 0; i < BURST && SOCK(u, errors, fd, &e) == 0; i++)
 			udp_icmp_from_error(u, &e, guest, guest_port);
 	}
-	return udp_from_host(u, fd, guest, guest_port, forward);
+	return udp_from_host(u, fd, guest, guest_port, forward, bytes);
 }
 
 /* --- mappings --------------------------------------------------------------------------------------------------- */
@@ -88,7 +88,7 @@ static void readable(void *owner, unsigned events)
 	struct unet *u = f->u;
 
 	unet_enter(u);
-	if (relay(u, f->fd, &f->flow.key.guest, f->flow.key.guest_port, events, NULL) > 0)
+	if (relay(u, f->fd, &f->flow.key.guest, f->flow.key.guest_port, events, NULL, &f->to_guest) > 0)
 		flow_touch(&u->udp, &f->flow, f->flow.list == LIST_DNS ? LIST_DNS : LIST_ANSWERED, unet_now(u));
 	if (!netif_room(u))
 		mapping_pause(f);
@@ -109,7 +109,7 @@ static struct mapping *open_flow(struct unet *u, const struct flow_key *key, uns
 	}
 	if (fd < 0) {
 		*error = -fd;
-		u->counters.dropped_limit++;
+		u->counters.limit_descriptors++;
 		return NULL;
 	}
 	if (u->udp.count == u->udp.limit)
@@ -148,6 +148,7 @@ static void to_outside(struct unet *u, struct packet *p, uint16_t src_port, uint
 		to = client->real;
 	if (fwd) {
 		fd = fwd->fd;
+		fwd->to_host += data.len;
 	} else {
 		unsigned list = dst_port == DNS_PORT ? LIST_DNS : LIST_ASKED;
 
@@ -161,6 +162,7 @@ static void to_outside(struct unet *u, struct packet *p, uint16_t src_port, uint
 		flow_touch(&u->udp, &f->flow, f->flow.list == LIST_ANSWERED ? LIST_ANSWERED : list, unet_now(u));
 		f->last_to = p->dst;
 		f->last_port = dst_port;
+		f->to_host += data.len;
 		mapping_pass_ttl(f, p->ttl);
 		fd = f->fd;
 	}
@@ -219,7 +221,7 @@ void udp_forward_readable(struct forward *f, unsigned events)
 	struct unet *u = f->u;
 
 	unet_enter(u);
-	if (relay(u, f->fd, &f->guest, f->guest_port, events, f) > 0)
+	if (relay(u, f->fd, &f->guest, f->guest_port, events, f, &f->to_guest) > 0)
 		f->used_ns = unet_now(u);
 	if (!netif_room(u)) {
 		SOCK(u, rewatch, &f->watch, 0);

@@ -120,7 +120,7 @@ static void send_batch(struct unet *u, int fd, const struct batch *b)
 		} else if (earlier(r) && again) {       /* an error that an earlier datagram met */
 			again = false;
 		} else if (r == 0 || r == -EAGAIN) {    /* the socket is full: datagrams may get lost */
-			u->counters.dropped_limit += (uint64_t)(b->count - at);
+			u->counters.limit_sockets += (uint64_t)(b->count - at);
 			break;
 		} else {
 			if (icmp_of_errno(-r))
@@ -204,7 +204,8 @@ static unsigned deliver(struct unet *u, const struct sock_in *in, const struct a
 	return (in->len + header) / (u->cfg.mtu - IPV6_HLEN - IP6_FRAGMENT_LEN) + 1;
 }
 
-int udp_from_host(struct unet *u, int fd, const struct addr *guest, uint16_t guest_port, struct forward *forward)
+int udp_from_host(struct unet *u, int fd, const struct addr *guest, uint16_t guest_port, struct forward *forward,
+		  uint64_t *bytes)
 {
 	struct sock_in in[SOCK_BATCH];
 	unsigned room = u->out_count < OUT_DATA ? OUT_DATA - u->out_count : 0;
@@ -229,6 +230,7 @@ int udp_from_host(struct unet *u, int fd, const struct addr *guest, uint16_t gue
 		src = forward ? fwd_remember_peer(forward, &in[i].from, &in[i].local) : fwd_shown_source(u, &src, guest);
 		took = deliver(u, &in[i], &src, port, guest, guest_port);
 		frames = MAX(frames, took);
+		*bytes += in[i].len;
 		got++;
 	}
 	if (n > 0)

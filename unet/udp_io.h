@@ -10,6 +10,7 @@ bool udp_io_init(struct unet *u);
 void udp_to_host(struct unet *u, int fd, const struct packet *p, struct slice data, const struct sockaddr_storage *to,
 		 const struct sockaddr_storage *local);
 /* Reads a batch of what a socket has for one guest endpoint.  Returns how many came. */
-int udp_from_host(struct unet *u, int fd, const struct addr *guest, uint16_t guest_port, struct forward *forward);
+int udp_from_host(struct unet *u, int fd, const struct addr *guest, uint16_t guest_port, struct forward *forward,
+		  uint64_t *bytes);
 
 #endif

@@ -136,12 +136,43 @@ const char *unet_guestfwd_stream(const char *rule);
 
 /* The table of `info usernet`, QEMU's columns. */
 void unet_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
+/* What has happened so far: name, and what it says in `info usernet-counters`. */
+#define UNET_COUNTERS(X) \
+	X(frames_in, "frames from guests") \
+	X(bytes_in, "bytes in them") \
+	X(frames_out, "frames to guests") \
+	X(bytes_out, "bytes in them") \
+	X(tcp_opened, "TCP connections that came about") \
+	X(tcp_refused, "refused by the host or the far end") \
+	X(tcp_evicted, "closed to make room for others (max-flows, max-pending)") \
+	X(udp_opened, "UDP ports of guests that got a socket") \
+	X(udp_evicted, "taken back to make room for others (max-udp)") \
+	X(icmp_opened, "ping identifiers that got a socket") \
+	X(icmp_evicted, "taken back to make room for others (max-ping)") \
+	X(dropped_malformed, "packets with a wrong header, length or checksum") \
+	X(dropped_source, "from an address that no guest has") \
+	X(dropped_destination, "to an address that leads nowhere") \
+	X(dropped_station, "frames for another station") \
+	X(dropped_protocol, "of a protocol or kind that is not served") \
+	X(dropped_restricted, "forbidden by restrict=on") \
+	X(dropped_filtered, "forbidden by allow=, deny= or host-loopback=") \
+	X(dropped_neighbor, "to a guest that does not answer ARP") \
+	X(fragments_timed_out, "packets of which fragments were missing") \
+	X(limit_frames, "frames to guests for which the queue was full") \
+	X(limit_descriptors, "sockets that could not be opened") \
+	X(limit_sockets, "datagrams for which the host's socket was full") \
+	X(limit_buffers, "TCP connections for which no buffer was left") \
+	X(limit_fragments, "incomplete packets given up for others (max-fragments)") \
+	X(limit_dns, "DNS queries given up for others") \
+	X(limit_commands, "guestfwd commands that could not be started")
+
 struct unet_counters {
-	uint64_t frames_in, frames_out, bytes_in, bytes_out;
-	uint64_t dropped_malformed, dropped_source, dropped_destination, dropped_limit, dropped_restricted,
-		dropped_filtered, dropped_other;
-	uint64_t tcp_opened, tcp_refused, tcp_evicted, udp_opened, udp_evicted, icmp_opened;
+#define X(name, text) uint64_t name;
+	UNET_COUNTERS(X)
+#undef X
 };
 void unet_get_counters(const struct unet *u, struct unet_counters *out);
+/* One line for each, "NAME VALUE  what it is". */
+void unet_print_counters(const struct unet *u, void (*out)(void *to, const char *line), void *to);
 
 #endif

@@ -450,6 +450,11 @@ static int errors_(void *owner, int fd, struct sock_error *e)
 	return 0;
 }
 
+static uint32_t round_trip_(void *owner, int fd)
+{
+	return get(owner, fd)->connected ? 1230 : 0;
+}
+
 static int shutdown_(void *owner, int fd)
 {
 	struct fake_socket *s = get(owner, fd);
@@ -504,7 +509,7 @@ const struct unet_sockets fake_sockets_ops = {
 	.open = open_, .close = close_, .bind = bind_, .connect = connect_, .listen = listen_, .accept = accept_,
 	.name = name_, .error = error_, .set = set_, .send = send_, .receive = receive_, .errors = errors_,
 	.receive_many = receive_many_, .send_many = send_many_, .send_urgent = send_urgent_, .at_mark = at_mark_,
-	.shutdown = shutdown_, .watch = watch_, .rewatch = rewatch_, .unwatch = unwatch_, .file = file_,
+	.round_trip = round_trip_, .shutdown = shutdown_, .watch = watch_, .rewatch = rewatch_, .unwatch = unwatch_, .file = file_,
 	.run = run_, .stop = stop_, .device = device_, .remove = remove_,
 };
 

@@ -116,7 +116,8 @@ static void the_network_is_shown_as_qemu_shows_it(void **state)
 	expect("", LIST("info network", "info usernet"),
 	       LIST("(tenbox) info network\nhub 0\n \\ hub0port1: #net000: index=0,type=user,net=10.0.2.0,restrict=off\n"
 		    " \\ hub0port0: e1000.0: index=0,type=nic,model=e1000,macaddr=52:54:00:12:34:56\n(tenbox) ",
-		    "Hub 0 (#net000):\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ\n"));
+		    "Hub 0 (#net000):\n  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ     ToHost    "
+		    "ToGuest   Age  RTT ms\n"));
 	expect("-netdev user,id=u,restrict=on,net=192.168.5.0/24 -device virtio-net-pci,netdev=u,id=card,mac=52:54:00:12:34:57 "
 	       "-nic user,model=e1000", LIST("info network"),
 	       LIST("e1000.0: index=0,type=nic,model=e1000,macaddr=52:54:00:12:34:56\n \\ #net001: index=0,type=user,net=10.0.2.0,"
@@ -132,6 +133,14 @@ static void forwards_come_and_go(void **state)
 				      "hostfwd_remove tcp:127.0.0.1:1"),
 	       LIST("TCP[HOST_FORWARD]", "127.0.0.1", "Invalid host forwarding rule 'tcp:x' (", "unrecognized netdev id 'z'",
 		    "host forwarding rule for tcp:127.0.0.1:1 not found"));
+	expect("-nic user,id=n,guestfwd=tcp:10.0.2.9:25-cmd:true",
+	       LIST("hostfwd_add tcp:127.0.0.1:0-[::1]:22", "hostfwd_add tcp:127.0.0.1:1-0-:2", "hostfwd_add unix:test_monitor_fwd.sock-:22",
+		    "info usernet", "hostfwd_remove unix:/none", "info usernet-counters"),
+	       LIST("Invalid host forwarding rule 'tcp:127.0.0.1:0-[::1]:22' (Bad guest address",
+		    "Invalid host forwarding rule 'tcp:127.0.0.1:1-0-:2' (Bad host port: '1-0')",
+		    "(Bad path: it must begin with /", "  TCP[GUESTFWD]       -               *     -        10.0.2.9    25     0     0  "
+		    "cmd:true\n", "host forwarding rule for unix:/none not found", "n:\nframes_in                       0  frames from guests\n",
+		    "limit_commands                  0  guestfwd"));
 	expect("-nic none", LIST("hostfwd_add tcp::0-:22"), LIST("user mode network stack not in use"));
 }
 

@@ -16,7 +16,7 @@
 struct bench {
 	struct fake_net net;
 	struct guest_packet p;
-	char lines[40][120];
+	char lines[40][160];
 	int line_count;
 };
 
@@ -441,14 +441,51 @@ static void info_usernet_shows_rules_and_flows_in_qemus_columns(void **state)
 	guest_tcp_init(&t, &b->net.guest, NET_OUTSIDE, 5000, 80);
 	guest_tcp_open(&t);
 	guest_send(&b->net.guest, buf, guest_udp(&b->net.guest, buf, NET_OUTSIDE, 5001, 7, "x", 1));
+	guest_tcp_send(&t, TCP_ACK_, "hello", 5);
+	fake_peer_sends(&b->net.sockets, 5, "answer", 6);
+	fake_net_run(&b->net, MS(10));
+	guest_tcp_run(&t);
+	fake_net_run(&b->net, MS(6990));
 	unet_print(b->net.u, keep_line, b);
 	assert_int_equal(b->line_count, 5);
-	assert_string_equal(b->lines[0], "  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ");
+	assert_string_equal(b->lines[0], "  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ"
+					  "     ToHost    ToGuest   Age  RTT ms");
 	assert_string_equal(b->lines[1], "  TCP[HOST_FORWARD]   3       127.0.0.1 40000       10.0.2.15    22     0     0");
-	assert_string_equal(b->lines[2], "  UDP[HOST_FORWARD]   4               * 35087       10.0.2.15    53     0     0");
-	assert_string_equal(b->lines[3], "  TCP[ESTABLISHED]    5       10.0.2.15  5000   93.184.216.34    80     0     0");
-	assert_string_equal(b->lines[4], "  UDP[30 sec]         6       10.0.2.15  5001   93.184.216.34     7     0     0");
+	assert_string_equal(b->lines[2], "  UDP[HOST_FORWARD]   4               * 35087       10.0.2.15    53     0     0"
+					  "          0          0     7       -");
+	assert_string_equal(b->lines[3], "  TCP[ESTABLISHED]    5       10.0.2.15  5000   93.184.216.34    80     0     0"
+					  "          5          6     7    1.23");
+	assert_string_equal(b->lines[4], "  UDP[23 sec]         6       10.0.2.15  5001   93.184.216.34     7     0     0"
+					  "          1          0     7       -");
 	guest_tcp_free(&t);
+}
+
+static void keep_if_not_zero(void *to, const char *line)
+{
+	unsigned long long value = 0;
+
+	assert_int_equal(sscanf(line, "%*s %llu  %*s", &value), 1);
+	if (value)
+		keep_line(to, line);
+}
+
+static void counters_say_what_was_dropped_and_why(void **state)
+{
+	struct bench *b = *state;
+	uint8_t buf[100];
+	size_t n;
+
+	unet_print_counters(b->net.u, keep_if_not_zero, b);
+	assert_int_equal(b->line_count, 4);             /* the guest's ARP and its answer */
+	b->line_count = 0;
+	guest_send(&b->net.guest, buf, guest_udp(&b->net.guest, buf, 0xe0000001, 5000, 7, "x", 1));
+	n = guest_udp(&b->net.guest, buf, NET_OUTSIDE, 5000, 7, "x", 1);
+	buf[14] = 0x55;
+	guest_send(&b->net.guest, buf, n);
+	unet_print_counters(b->net.u, keep_if_not_zero, b);
+	assert_int_equal(b->line_count, 6);
+	assert_string_equal(b->lines[4], "dropped_malformed               1  packets with a wrong header, length or checksum");
+	assert_string_equal(b->lines[5], "dropped_destination             1  to an address that leads nowhere");
 }
 
 static void rules_come_and_go_ten_thousand_times(void **state)
@@ -485,6 +522,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_restricted_guest_answers_only_those_who_came, setup_restricted, teardown),
 		TEST(removing_a_rule_leaves_its_connections_alone),
 		TEST(info_usernet_shows_rules_and_flows_in_qemus_columns),
+		TEST(counters_say_what_was_dropped_and_why),
 		TEST(rules_come_and_go_ten_thousand_times),
 	};
 

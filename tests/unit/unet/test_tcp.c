@@ -527,7 +527,7 @@ static void a_full_card_makes_the_data_wait(void **state)
 	}
 	assert_int_equal(b->t.got_len, 500000);
 	assert_memory_equal(b->t.got, data, 500000);
-	assert_int_equal(fake_net_counters(&b->net).dropped_limit, 0);
+	assert_int_equal(fake_net_counters(&b->net).limit_buffers, 0);
 	free(data);
 }
 
