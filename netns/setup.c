@@ -165,16 +165,21 @@ static bool write_resolv_conf(const struct setup *s, const char *path)
  */
 bool setup_resolver(const struct setup *s, struct err *err)
 {
+	char target[32];
+	int fd = open("/etc/resolv.conf", O_PATH | O_CLOEXEC);  /* it may be a link to a file in /tmp */
 	bool ok;
 
+	if (fd < 0)
+		return err_errno(err, errno, "/etc/resolv.conf (--configure gives COMMAND another one in its place)");
+	snprintf(target, sizeof(target), "/proc/self/fd/%d", fd);
 	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
 		return err_errno(err, errno, "cannot keep the mounts apart");
 	if (mount("tenbox-net", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k,mode=755") < 0)
 		return err_errno(err, errno, "cannot mount a tmpfs over /tmp for resolv.conf");
-	ok = write_resolv_conf(s, "/tmp/resolv.conf") && mount("/tmp/resolv.conf", "/etc/resolv.conf", NULL, MS_BIND, NULL) == 0;
+	ok = write_resolv_conf(s, "/tmp/resolv.conf") && mount("/tmp/resolv.conf", target, NULL, MS_BIND, NULL) == 0;
 	if (!ok)
-		err_errno(err, errno, "cannot bind-mount a resolver file on /etc/resolv.conf%s",
-			  errno == ENOENT ? " (the file must be there)" : "");
+		err_errno(err, errno, "cannot bind-mount a resolver file on /etc/resolv.conf");
 	umount2("/tmp", MNT_DETACH);
+	close(fd);
 	return ok;
 }

@@ -97,8 +97,11 @@ guest: $(O)/tenbox $(bare_kernels) ## real guests on the real program (W="words 
 	$(Q)cd tests/guest && TENBOX=$(abspath $(O)/tenbox) python3 run.py $(W)
 
 # make bench B=cpu/sieve ACCEL=interp BENCH="--peer cached --repeats 1"
+netns: $(O)/tenbox-net ## black-box tests of the network with real clients, in namespaces of their own (W="words of test names")
+	$(Q)cd tests/netns && TENBOX_NET=$(abspath $(O)/tenbox-net) python3 run.py $(W)
+
 bench: $(O)/tenbox $(O)/tenbox-net $(bench_bin) $(guestmark) ## figures, side by side with a peer where it is installed (B="names", ACCEL=engine)
 	$(Q)tools/build-guest amd64
 	$(Q)python3 tests/bench/bench.py $(O) $(if $(ACCEL),--accel $(ACCEL)) $(BENCH) $(B)
 
-.PHONY: unit diff fuzzreplay fuzz layers pure headers guest soak bench
+.PHONY: netns unit diff fuzzreplay fuzz layers pure headers guest soak bench
