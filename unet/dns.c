@@ -329,6 +329,11 @@ void dns_expire(struct unet *u, uint64_t now)
 		ask((struct query *)f);
 }
 
+void dns_forgive(struct dns *d, uint64_t pause_ns, uint64_t now)
+{
+	flow_forgive(&d->queries, pause_ns, now);
+}
+
 uint64_t dns_next_expiry(const struct dns *d)
 {
 	return flow_next_expiry(&d->queries);

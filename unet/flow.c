@@ -187,6 +187,16 @@ uint64_t flow_next_expiry(const struct flow_table *t)
 	return first;
 }
 
+void flow_forgive(struct flow_table *t, uint64_t pause_ns, uint64_t now)
+{
+	for (unsigned i = 0; i < FLOW_LISTS; i++) {
+		uint64_t idle = t->lists[i].idle_ns, least = idle ? now - MIN(now, idle / 4 * 3) : 0;
+
+		for (struct flow *f = t->lists[i].oldest; f; f = f->newer)
+			f->used_ns = MIN(MAX(f->used_ns + pause_ns, least), now);
+	}
+}
+
 struct flow *flow_next(const struct flow_table *t, const struct flow *f)
 {
 	uint32_t i = f ? (uint32_t)(((const uint8_t *)f - t->objects) / t->object_size) + 1 : 0;

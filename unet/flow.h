@@ -56,6 +56,8 @@ void flow_touch(struct flow_table *t, struct flow *f, unsigned list, uint64_t no
 struct flow *flow_expired(const struct flow_table *t, uint64_t now);
 /* When the next one expires; UINT64_MAX: never. */
 uint64_t flow_next_expiry(const struct flow_table *t);
+/* Nobody was there to use them for so long: it does not count as idle, and the last quarter of its time each has anew. */
+void flow_forgive(struct flow_table *t, uint64_t pause_ns, uint64_t now);
 /* All flows, in no order: start with NULL.  The one handed out may be removed before the next call. */
 struct flow *flow_next(const struct flow_table *t, const struct flow *f);
 

@@ -174,6 +174,7 @@ struct unet {
 	/* udp.c, icmp.c */
 	struct flow_table udp, icmp;
 	struct timer flow_timer;
+	uint64_t flow_timer_due;
 	struct mapping *paused;         /* wait until the port has room */
 	bool forwards_paused;           /* and so do UDP forwards */
 	uint8_t *datagram;              /* DATAGRAM bytes to receive into, and for udp_io.c as many times SOCK_BATCH */
@@ -400,6 +401,7 @@ void dns_query(struct unet *u, const struct addr *guest, uint16_t guest_port, co
 bool dns_resolver(struct unet *u, unsigned i, struct sockaddr_storage *a);
 void dns_expire(struct unet *u, uint64_t now);
 uint64_t dns_next_expiry(const struct dns *d);
+void dns_forgive(struct dns *d, uint64_t pause_ns, uint64_t now);
 uint32_t dns_pending(const struct dns *d);
 
 /* --- svc.c: services on unet's own addresses --- */

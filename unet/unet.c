@@ -10,6 +10,8 @@
 #include "unet/rules.h"
 #include "unet/stack.h"
 
+#define STOPPED_MIN S(2)                /* a timer is never that late while the program runs */
+
 /* --- configuration ---------------------------------------------------------------------------------------------- */
 
 static uint32_t or_default(uint32_t given, uint32_t standard, uint32_t max)
@@ -91,8 +93,25 @@ void unet_arm_expiry(struct unet *u)
 	at = MIN(at, dns_next_expiry(u->dns));
 	at = MIN(at, u->accept_again_ns);
 	/* a flow in use moves its expiry with every packet: a later deadline is noticed when the timer fires */
-	if (at < u->flow_timer.deadline)
+	if (at < u->flow_timer.deadline) {
+		u->flow_timer_due = at;
 		timer_set(&u->flow_timer, at);
+	}
+}
+
+/* The process was stopped, or the host asleep: the answers that came meanwhile are still to be read. */
+static void forgive(struct unet *u, uint64_t now)
+{
+	uint64_t late = now - u->flow_timer_due;
+
+	if (late < STOPPED_MIN)
+		return;
+	log_net("unet", "nothing was done for %u s", (unsigned)(late / S(1)));
+	flow_forgive(&u->tcp, late, now);
+	flow_forgive(&u->udp, late, now);
+	flow_forgive(&u->icmp, late, now);
+	flow_forgive(&u->neighbors, late, now);
+	dns_forgive(u->dns, late, now);
 }
 
 static void expire(void *owner)
@@ -101,6 +120,7 @@ static void expire(void *owner)
 	uint64_t now = unet_now(u);
 
 	unet_enter(u);
+	forgive(u, now);
 	tcp_expire(u, now);
 	mappings_expire(&u->udp, now);
 	mappings_expire(&u->icmp, now);

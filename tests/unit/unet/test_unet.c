@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Configuration, and several instances in one process. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -193,6 +194,77 @@ static void instances_keep_to_themselves(void **state)
 	fake_net_free(&a);
 }
 
+/* The process is stopped: time goes by, and on its return all timers are overdue at once, before any socket is looked at. */
+static void pause_for(struct fake_net *n, uint64_t ns)
+{
+	n->clock.now += ns;
+	clock_run(n->clock.clock);
+	fake_net_run(n, 0);
+}
+
+static void a_pause_of_minutes_loses_nothing(void **state)
+{
+	static uint8_t data[100000];
+	struct fake_net n;
+	struct guest_packet p;
+	struct guest_tcp t, pending;
+	uint8_t buf[200];
+	uint64_t frames;
+	int fd, udp, waiting;
+
+	(void)state;
+	fake_net_init(&n, 0);
+	fake_sockets_resolv(&n.sockets, "nameserver 192.0.2.1\n");
+	guest_tcp_init(&t, &n.guest, NET_OUTSIDE, 5000, 80);
+	assert_true(guest_tcp_open(&t));
+	fd = n.sockets.last_open;
+	guest_send(&n.guest, buf, guest_udp(&n.guest, buf, NET_OUTSIDE, 5000, 7, "x", 1));
+	udp = n.sockets.last_open;
+	n.sockets.connect_result = -EINPROGRESS;
+	guest_tcp_init(&pending, &n.guest, NET_OUTSIDE, 5001, 81);
+	guest_tcp_send(&pending, TCP_SYN_, NULL, 0);
+	waiting = n.sockets.last_open;
+	fake_net_run(&n, S(1));
+	/* data is under way to the guest when all stands still, and answers come meanwhile */
+	memset(data, 'd', sizeof(data));
+	fake_peer_sends(&n.sockets, fd, data, sizeof(data));
+	fake_net_run(&n, MS(1));
+	fake_peer_datagram(&n.sockets, udp, "93.184.216.34", 7, "late", 4);
+	fake_connect_done(&n.sockets, waiting, 0);
+	frames = n.guest.total_frames;
+	pause_for(&n, S(600));
+	assert_true(n.guest.total_frames - frames < 20);        /* no storm of retransmissions */
+	assert_int_equal(n.sockets.open_count, 3);
+	for (int i = 0; i < 200 && t.got_len < sizeof(data); i++) {
+		while (guest_packet(&n.guest, &p)) {
+			if (p.protocol == 17)
+				assert_memory_equal(p.data, "late", 4);
+			if (p.protocol != 6 || p.dport == 5001)
+				continue;
+			if (p.seq == t.rcv_nxt && p.data_len) {
+				t.got_len += p.data_len;
+				t.rcv_nxt += (uint32_t)p.data_len;
+			}
+			guest_tcp_send(&t, TCP_ACK_, NULL, 0);
+		}
+		fake_net_run(&n, MS(200));
+	}
+	assert_int_equal(t.got_len, sizeof(data));
+	assert_false(t.reset);
+	guest_tcp_send(&t, TCP_ACK_, "still here", 10);
+	assert_memory_equal(n.sockets.s[fd].sent, "still here", 10);
+	assert_true(n.sockets.s[waiting].open);
+	/* and once more, while nothing moves: a mapping is not older for it */
+	pause_for(&n, S(3600));
+	fake_peer_sends(&n.sockets, fd, "good morning", 12);
+	fake_net_run(&n, MS(10));
+	guest_tcp_run(&t);
+	assert_false(t.reset);
+	guest_tcp_free(&pending);
+	guest_tcp_free(&t);
+	fake_net_free(&n);
+}
+
 /* The same inputs, on the same clock, give the same frames to the last byte. */
 static uint64_t run_script(void)
 {
@@ -235,6 +307,180 @@ static void the_same_inputs_give_the_same_frames(void **state)
 	assert_int_equal(run_script(), first);
 }
 
+/* A long life, drawn from a seed: guests' frames good and bad, what the far ends do, and time.  Hashes all that comes out. */
+struct life {
+	struct fake_net n;
+	struct guest_tcp t[12];
+	uint64_t dice, hash;
+	uint16_t next_port;
+};
+
+static uint32_t roll(struct life *l, uint32_t sides)
+{
+	l->dice = l->dice * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(l->dice >> 33) % sides;
+}
+
+static void mix(struct life *l, const void *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		l->hash = (l->hash ^ ((const uint8_t *)data)[i]) * 1099511628211u;
+}
+
+static int any_socket(struct life *l)
+{
+	int fd = 3 + (int)roll(l, (uint32_t)l->n.sockets.high);
+
+	return fd < l->n.sockets.high && l->n.sockets.s[fd].open ? fd : -1;
+}
+
+static void the_host_does_something(struct life *l)
+{
+	static const uint8_t data[3000] = { 1, 2, 3 };
+	int fd = any_socket(l);
+	struct fake_socket *s = fd < 0 ? NULL : &l->n.sockets.s[fd];
+
+	if (!s)
+		return;
+	if (s->listening) {
+		if (s->client_count < 10)
+			fake_client_connects(&l->n.sockets, fd, roll(l, 2) ? "127.0.0.1" : "198.51.100.7", (uint16_t)(1024 + roll(l, 60000)));
+	} else if (s->type == SOCK_DGRAM) {
+		if (s->in_count < 10)
+			fake_peer_datagram(&l->n.sockets, fd, "192.0.2.1", (uint16_t)(1 + roll(l, 100)), data, roll(l, 3000));
+	} else if (s->connecting) {
+		fake_connect_done(&l->n.sockets, fd, roll(l, 4) ? 0 : ECONNREFUSED);
+	} else if (roll(l, 20) == 0) {
+		fake_peer_resets(&l->n.sockets, fd);
+	} else if (roll(l, 20) == 0) {
+		fake_peer_closes(&l->n.sockets, fd);
+	} else if (!s->eof) {
+		fake_peer_sends(&l->n.sockets, fd, data, 1 + roll(l, sizeof(data) - 1));
+	}
+}
+
+static void the_guest_does_something(struct life *l)
+{
+	static const uint32_t places[] = { NET_HOST, NET_DNS, NET_OUTSIDE, 0x0a0002ff, 0x7f000001, 0xc0000201 };
+	struct guest_tcp *t = &l->t[roll(l, ARRAY_SIZE(l->t))];
+	uint32_t place = places[roll(l, ARRAY_SIZE(places))];
+	uint8_t buf[2000], data[1400] = { 0 };
+	size_t n;
+
+	for (size_t i = 0; i < 40; i++)
+		data[i] = (uint8_t)roll(l, 256);
+	switch (roll(l, 8)) {
+	case 0:
+		guest_tcp_free(t);
+		guest_tcp_init(t, &l->n.guest, place, l->next_port++, (uint16_t)(roll(l, 2) ? 53 : 80));
+		guest_tcp_send(t, TCP_SYN_, NULL, 0);
+		return;
+	case 1:
+	case 2:
+		if (t->established)
+			guest_tcp_send(t, TCP_ACK_ | (roll(l, 10) ? 0 : TCP_FIN_), data, roll(l, 1400));
+		return;
+	case 3:
+		n = guest_udp(&l->n.guest, buf, place, (uint16_t)(5000 + roll(l, 20)), (uint16_t)(roll(l, 2) ? 53 : roll(l, 100)), data, roll(l, 1400));
+		break;
+	case 4:
+		n = guest_icmp(&l->n.guest, buf, place, 8, 0, roll(l, 100), data, roll(l, 1000));
+		break;
+	case 5:
+		memcpy(data, "\x12\x34\1\0\0\1\0\0\0\0\0\0\1a\0\0\1\0\1", 19);
+		data[0] = (uint8_t)roll(l, 256);
+		n = guest_udp(&l->n.guest, buf, NET_DNS, (uint16_t)(6000 + roll(l, 20)), 53, data, 19);
+		break;
+	case 6:
+		memset(data, 0, sizeof(data));
+		memcpy(data, "\1\1\6", 3);
+		data[33] = (uint8_t)roll(l, 200);
+		memcpy(data + 236, "\x63\x82\x53\x63\x35\1\1\xff", 8);
+		n = guest_udp(&l->n.guest, buf, 0xffffffff, 68, 67, data, 300);
+		break;
+	default:
+		n = guest_ip(&l->n.guest, buf, place, (uint8_t)roll(l, 256), data, roll(l, 1400));
+		for (uint32_t i = roll(l, 4); i; i--)
+			buf[12 + roll(l, 30)] = (uint8_t)roll(l, 256);
+	}
+	guest_send(&l->n.guest, buf, n);
+}
+
+static void what_came_is_noted(struct life *l)
+{
+	struct guest_packet p;
+
+	while (guest_packet(&l->n.guest, &p)) {
+		mix(l, p.eth, p.frame->len);
+		for (size_t i = 0; i < ARRAY_SIZE(l->t) && p.protocol == 6; i++) {
+			struct guest_tcp *t = &l->t[i];
+
+			if (t->g && t->port == p.dport && t->far_port == p.sport && t->far == p.src) {
+				t->reset |= p.flags & TCP_RST_;
+				if (p.flags & TCP_SYN_) {
+					t->rcv_nxt = p.seq + 1;
+					t->established = true;
+				}
+				if (p.data_len && p.seq == t->rcv_nxt)
+					t->rcv_nxt += (uint32_t)p.data_len;
+				if (roll(l, 3))
+					guest_tcp_send(t, TCP_ACK_, NULL, 0);
+			}
+		}
+	}
+}
+
+static uint64_t live(uint64_t seed)
+{
+	struct life *l = calloc(1, sizeof(*l));
+	struct unet_counters c;
+	uint64_t hash;
+
+	l->dice = seed;
+	l->hash = 14695981039346656037u;
+	l->next_port = 10000;
+	fake_net_init(&l->n, roll(l, 2) ? PORT_CSUM | PORT_TSO4 : 0);
+	fake_sockets_resolv(&l->n.sockets, "nameserver 192.0.2.1\nnameserver 192.0.2.2\n");
+	assert_true(unet_hostfwd_add(l->n.u, "tcp::2222-:22", NULL, NULL));
+	assert_true(unet_hostfwd_add(l->n.u, "udp::2222-:22", NULL, NULL));
+	for (int i = 0; i < 20000; i++) {
+		l->n.sockets.connect_result = roll(l, 4) == 0 ? -ECONNREFUSED : roll(l, 2) ? 0 : -EINPROGRESS;
+		if (roll(l, 2))
+			the_guest_does_something(l);
+		else
+			the_host_does_something(l);
+		fake_sockets_poll(&l->n.sockets, 50);
+		if (roll(l, 3) == 0)
+			fake_clock_advance(&l->n.clock, MS(1) << roll(l, 14));
+		what_came_is_noted(l);
+		mix(l, &l->n.sockets.opened, sizeof(l->n.sockets.opened));
+	}
+	for (int fd = 3; fd < l->n.sockets.high; fd++)
+		if (l->n.sockets.s[fd].open && l->n.sockets.s[fd].sent_len)
+			mix(l, l->n.sockets.s[fd].sent, l->n.sockets.s[fd].sent_len);
+	unet_get_counters(l->n.u, &c);
+	mix(l, &c, sizeof(c));
+	assert_true(c.tcp_opened > 50 && c.udp_opened > 5 && c.frames_out > 1000);
+	for (size_t i = 0; i < ARRAY_SIZE(l->t); i++)
+		guest_tcp_free(&l->t[i]);
+	fake_net_free(&l->n);
+	hash = l->hash;
+	free(l);
+	return hash;
+}
+
+static void a_long_life_is_the_same_to_the_last_byte_twice(void **state)
+{
+	uint64_t first[3];
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 3; seed++)
+		first[seed] = live(seed);
+	for (uint64_t seed = 0; seed < 3; seed++)
+		assert_int_equal(live(seed), first[seed]);
+	assert_int_not_equal(first[0], first[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,7 +489,9 @@ int main(void)
 		cmocka_unit_test(wrong_addresses_are_refused_with_qemus_words),
 		cmocka_unit_test(overlong_texts_and_odd_sizes_are_refused),
 		cmocka_unit_test(instances_keep_to_themselves),
+		cmocka_unit_test(a_pause_of_minutes_loses_nothing),
 		cmocka_unit_test(the_same_inputs_give_the_same_frames),
+		cmocka_unit_test(a_long_life_is_the_same_to_the_last_byte_twice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
