@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The host's side of the guest tests, on loopback only: an HTTP server that gives and takes deterministic bytes, and a DNS server.
+"""The host's side of the guest tests, on loopback only: an HTTP server that gives and takes deterministic bytes, and a DNS server,
+both on 127.0.0.1 and, where the host has it, on ::1 with the same ports.
 
 GET /random/N  N bytes;  GET /sha256/N  their digest;  PUT anything  answers with the digest of what arrived.
 Run as a program it serves until its standard input closes and prints "http PORT dns PORT".
@@ -70,6 +71,19 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 64
 
 
+class Server6(Server):
+    address_family = socket.AF_INET6
+
+
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as s:
+            s.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
 def dns_answer(query):
     """Answers A questions for demo.tenbox.test with 192.0.2.42 and everything else with NXDOMAIN."""
     end = query.index(b"\0", 12) + 5
@@ -91,12 +105,19 @@ def serve_dns(sock):
 
 def start():
     """Starts both servers in threads; returns (http port, dns port)."""
-    server = Server(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind(("127.0.0.1", 0))
-    threading.Thread(target=serve_dns, args=(sock,), daemon=True).start()
-    return server.server_address[1], sock.getsockname()[1]
+    servers = [Server(("127.0.0.1", 0), Handler)]
+    socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)]
+    socks[0].bind(("127.0.0.1", 0))
+    http_port, dns_port = servers[0].server_address[1], socks[0].getsockname()[1]
+    if has_ipv6():
+        servers.append(Server6(("::1", http_port), Handler))
+        socks.append(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
+        socks[1].bind(("::1", dns_port))
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    for sock in socks:
+        threading.Thread(target=serve_dns, args=(sock,), daemon=True).start()
+    return http_port, dns_port
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import test_errors  # noqa: F401  the order of import is the order of the tests
 import test_hostile  # noqa: F401
 import test_bare  # noqa: F401
 import test_boot  # noqa: F401
+import test_ipv6  # noqa: F401
 from tenbox import CASES, run
 
 sys.exit(run(CASES, sys.argv[1:]))
