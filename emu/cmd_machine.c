@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Monitor commands about the machine as a whole, its buses and its disks. */
+/* Monitor commands about the machine as a whole and its buses. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,125 +12,76 @@
 #include "hw/keyboard.h"
 #include "hw/ps2.h"
 
-#define UNUSED_ARGS (void)mon, (void)m, (void)argc, (void)argv, (void)slash
-
-static void quit(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+static void quit(struct monitor *mon, struct machine *m)
 {
-	UNUSED_ARGS;
+	(void)mon;
 	run_request_quit(m->run, 0);
 }
 
-static void stop(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+static void stop(struct monitor *mon, struct machine *m)
 {
-	UNUSED_ARGS;
+	(void)mon;
 	run_stop(m->run);
 }
 
-static void cont(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+static void cont(struct monitor *mon, struct machine *m)
 {
-	UNUSED_ARGS;
+	(void)mon;
 	run_cont(m->run);
 }
 
-static void system_reset(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+static void system_reset(struct monitor *mon, struct machine *m)
 {
-	UNUSED_ARGS;
+	(void)mon;
 	run_request_reset(m->run);
 }
 
-static void system_powerdown(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+static void system_powerdown(struct monitor *mon, struct machine *m)
 {
-	UNUSED_ARGS;
+	(void)mon;
 	run_lock(m->run);
 	pc_power_button(m->pc);
 	run_unlock(m->run);
 }
 
-static void nmi(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+static void nmi(struct monitor *mon, struct machine *m)
 {
-	UNUSED_ARGS;
+	(void)mon;
 	run_lock(m->run);
 	pc_nmi(m->pc);
 	run_unlock(m->run);
 }
 
-static void info_status(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+static void info_status(struct monitor *mon, struct machine *m)
 {
-	UNUSED_ARGS;
 	monitor_printf(mon, "VM status: %s\n", run_running(m->run) ? "running" : "paused");
 }
 
-static void info_version(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+static void info_version(struct monitor *mon, struct machine *m)
 {
-	UNUSED_ARGS;
+	(void)m;
 	monitor_printf(mon, "%s\n", TENBOX_VERSION);
 }
 
-static void info_name(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+static void info_name(struct monitor *mon, struct machine *m)
 {
-	UNUSED_ARGS;
 	if (m->o->name)
 		monitor_printf(mon, "%s\n", m->o->name);
 }
 
-static void info_uuid(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+static void info_uuid(struct monitor *mon, struct machine *m)
 {
 	const uint8_t *u = m->o->uuid;
 
-	UNUSED_ARGS;
 	for (int i = 0; i < 16; i++)
 		monitor_printf(mon, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", u[i]);
 	monitor_printf(mon, "\n");
 }
 
-static void info_chardev(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+static void info_chardev(struct monitor *mon, struct machine *m)
 {
-	UNUSED_ARGS;
 	for (unsigned i = 0; i < m->chr_count; i++)
 		chr_print(m->chrs[i], monitor_line, mon);
-}
-
-static void info_block(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
-{
-	UNUSED_ARGS;
-	for (unsigned i = 0; i < m->drive_count; i++)
-		if (m->drives[i].disk)
-			disk_file_print(m->drives[i].disk, monitor_line, mon);
-}
-
-/* One of the PC's print functions, under the machine lock and with the processors at rest. */
-static void print_pc(struct monitor *mon, struct machine *m,
-		     void (*print)(struct pc *pc, void (*out)(void *to, const char *line), void *to))
-{
-	run_freeze(m->run);
-	run_lock(m->run);
-	print(m->pc, monitor_line, mon);
-	run_unlock(m->run);
-	run_thaw(m->run);
-}
-
-static void info_mtree(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
-{
-	UNUSED_ARGS;
-	print_pc(mon, m, pc_print_mtree);
-}
-
-static void info_pci(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
-{
-	UNUSED_ARGS;
-	print_pc(mon, m, pc_print_pci);
-}
-
-static void info_irq(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
-{
-	UNUSED_ARGS;
-	print_pc(mon, m, pc_print_irq);
-}
-
-static void info_pic(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
-{
-	UNUSED_ARGS;
-	print_pc(mon, m, pc_print_pic);
 }
 
 static void log_items(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
@@ -138,7 +89,7 @@ static void log_items(struct monitor *mon, struct machine *m, int argc, char **a
 	const char *bad;
 	unsigned mask = 0;
 
-	UNUSED_ARGS;
+	(void)m, (void)argc, (void)slash;
 	if (strcmp(argv[1], "none") && !log_parse(argv[1], &mask, &bad)) {
 		monitor_printf(mon, "unknown log item '%.*s' (-d help lists them)\n", (int)strcspn(bad, ","), bad);
 		return;
@@ -173,7 +124,7 @@ static void sendkey(struct monitor *mon, struct machine *m, int argc, char **arg
 	unsigned keys[KEYS_MAX], n = 0;
 	unsigned long hold_ms = argc > 2 ? strtoul(argv[2], NULL, 0) : 100;
 
-	UNUSED_ARGS;
+	(void)slash;
 	for (word = strtok_r(argv[1], "-", &save); word; word = strtok_r(NULL, "-", &save)) {
 		unsigned key = !strncmp(word, "0x", 2) ? keyboard_key_by_code((unsigned)strtoul(word, NULL, 16)) :
 			       keyboard_key_by_name(word);
@@ -198,23 +149,22 @@ static void sendkey(struct monitor *mon, struct machine *m, int argc, char **arg
 }
 
 const struct command cmd_machine[] = {
-	{ "quit|q", NULL, "end the program", quit },
-	{ "stop|s", NULL, "stop the guest", stop },
-	{ "cont|c", NULL, "let it go on", cont },
-	{ "system_reset", NULL, "press the reset button", system_reset },
-	{ "system_powerdown", NULL, "press the power button (ACPI)", system_powerdown },
-	{ "nmi", NULL, "a non-maskable interrupt for the processors", nmi },
-	{ "sendkey", "KEYS [HOLD_MS]", "press keys together: ctrl-alt-delete, shift-a, ret", sendkey },
-	{ "log", "ITEMS", "what to log from now on, as -d; none", log_items },
-	{ "info status", NULL, "running or paused", info_status },
-	{ "info version", NULL, "the version of the program", info_version },
-	{ "info name", NULL, "the guest's name (-name)", info_name },
-	{ "info uuid", NULL, "the guest's UUID (-uuid)", info_uuid },
-	{ "info chardev", NULL, "the character streams", info_chardev },
-	{ "info block", NULL, "the disks", info_block },
-	{ "info mtree", NULL, "what answers at which address", info_mtree },
-	{ "info pci", NULL, "the PCI devices", info_pci },
-	{ "info irq", NULL, "how often each interrupt came", info_irq },
-	{ "info pic", NULL, "the interrupt controllers", info_pic },
-	{ NULL, NULL, NULL, NULL },
+	{ "quit|q", NULL, "end the program", .act = quit },
+	{ "stop|s", NULL, "stop the guest", .act = stop },
+	{ "cont|c", NULL, "let it go on", .act = cont },
+	{ "system_reset", NULL, "press the reset button", .act = system_reset },
+	{ "system_powerdown", NULL, "press the power button (ACPI)", .act = system_powerdown },
+	{ "nmi", NULL, "a non-maskable interrupt for the processors", .act = nmi },
+	{ "sendkey", "KEYS [HOLD_MS]", "press keys together: ctrl-alt-delete, shift-a, ret", .run = sendkey },
+	{ "log", "ITEMS", "what to log from now on, as -d; none", .run = log_items },
+	{ "info status", NULL, "running or paused", .act = info_status },
+	{ "info version", NULL, "the version of the program", .act = info_version },
+	{ "info name", NULL, "the guest's name (-name)", .act = info_name },
+	{ "info uuid", NULL, "the guest's UUID (-uuid)", .act = info_uuid },
+	{ "info chardev", NULL, "the character streams", .act = info_chardev },
+	{ "info mtree", NULL, "what answers at which address", .show = pc_print_mtree },
+	{ "info pci", NULL, "the PCI devices", .show = pc_print_pci },
+	{ "info irq", NULL, "how often each interrupt came", .show = pc_print_irq },
+	{ "info pic", NULL, "the interrupt controllers", .show = pc_print_pic },
+	{ .name = NULL },
 };

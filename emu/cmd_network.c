@@ -179,11 +179,11 @@ static void set_link(struct monitor *mon, struct machine *m, int argc, char **ar
 }
 
 const struct command cmd_network[] = {
-	{ "info network", NULL, "cards, backends and who is plugged to whom", info_network },
-	{ "info usernet", NULL, "connections of the user networks", info_usernet },
-	{ "info usernet-counters", NULL, "what the user networks passed on, dropped and why", info_usernet_counters },
-	{ "hostfwd_add", "[NETDEV] RULE", "forward a port of the host to the guest: [tcp|udp]:[HADDR]:HPORT-[GADDR]:GPORT", hostfwd_add },
-	{ "hostfwd_remove", "[NETDEV] RULE", "take a forward back: [tcp|udp]:[HADDR]:HPORT", hostfwd_remove },
-	{ "set_link", "NAME on|off", "plug or unplug a card's or a backend's cable", set_link },
-	{ NULL, NULL, NULL, NULL },
+	{ "info network", NULL, "cards, backends and who is plugged to whom", .run = info_network },
+	{ "info usernet", NULL, "connections of the user networks", .run = info_usernet },
+	{ "info usernet-counters", NULL, "what the user networks passed on, dropped and why", .run = info_usernet_counters },
+	{ "hostfwd_add", "[NETDEV] RULE", "forward a port of the host to the guest: [tcp|udp]:[HADDR]:HPORT-[GADDR]:GPORT", .run = hostfwd_add },
+	{ "hostfwd_remove", "[NETDEV] RULE", "take a forward back: [tcp|udp]:[HADDR]:HPORT", .run = hostfwd_remove },
+	{ "set_link", "NAME on|off", "plug or unplug a card's or a backend's cable", .run = set_link },
+	{ .name = NULL },
 };

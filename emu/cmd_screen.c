@@ -70,7 +70,7 @@ static void screentext(struct monitor *mon, struct machine *m, int argc, char **
 }
 
 const struct command cmd_screen[] = {
-	{ "screendump", "FILE [-f png|ppm]", "the screen as a picture; FILE.png is a PNG, else PPM", screendump_command },
-	{ "screentext", NULL, "the text screen as text", screentext },
-	{ NULL, NULL, NULL, NULL },
+	{ "screendump", "FILE [-f png|ppm]", "the screen as a picture; FILE.png is a PNG, else PPM", .run = screendump_command },
+	{ "screentext", NULL, "the text screen as text", .run = screentext },
+	{ .name = NULL },
 };

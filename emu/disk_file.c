@@ -36,13 +36,23 @@ struct queue {
 	struct disk_request *first, **last;
 };
 
+/* What is in the drive.  path NULL: nothing. */
+struct medium {
+	char *path;
+	int fd, overlay;                /* overlay: -1 without a snapshot */
+	uint64_t size;
+	uint8_t *changed;               /* a bit for each sector that the overlay has */
+	size_t changed_bytes;
+};
+
+static const struct medium no_medium = { .fd = -1, .overlay = -1 };
+
 struct disk_file {
 	struct disk disk;
 	struct disk_file_config cfg;
-	char *name, *serial, *path;
-	int fd, overlay;                /* overlay: -1 without a snapshot */
-	uint8_t *changed;               /* a bit for each sector that the overlay has */
-	size_t changed_bytes;
+	char *name, *serial;
+	struct medium medium;
+	bool tray_open;
 
 	pthread_t thread;
 	bool threaded, ending, working; /* working: the thread has a request in hand */
@@ -128,7 +138,7 @@ static int transfer(int fd, const struct disk_request *r, uint64_t skip, uint64_
 
 static bool is_changed(const struct disk_file *d, uint64_t sector)
 {
-	return d->changed[sector / 8] >> (sector % 8) & 1;
+	return d->medium.changed[sector / 8] >> (sector % 8) & 1;
 }
 
 static int read_overlaid(struct disk_file *d, struct disk_request *r)
@@ -142,7 +152,7 @@ static int read_overlaid(struct disk_file *d, struct disk_request *r)
 
 		while (n < left && is_changed(d, sector + n) == which)
 			n++;
-		e = transfer(which ? d->overlay : d->fd, r, at, n * SECTOR, r->offset + at, false);
+		e = transfer(which ? d->medium.overlay : d->medium.fd, r, at, n * SECTOR, r->offset + at, false);
 		if (e)
 			return e;
 		at += n * SECTOR;
@@ -173,10 +183,10 @@ static int write_zeroes(int fd, uint64_t offset, uint64_t len)
 static int perform(struct disk_file *d, struct disk_request *r)
 {
 	bool stores = r->op == DISK_WRITE || r->op == DISK_WRITE_ZEROES || r->op == DISK_DISCARD;
-	int fd = d->overlay >= 0 ? d->overlay : d->fd, e;
+	int fd = d->medium.overlay >= 0 ? d->medium.overlay : d->medium.fd, e;
 
 	if (r->op == DISK_FLUSH)
-		return d->disk.read_only || d->overlay >= 0 ? 0 : fdatasync(d->fd) < 0 ? errno : 0;
+		return d->disk.read_only || d->medium.overlay >= 0 ? 0 : fdatasync(d->medium.fd) < 0 ? errno : 0;
 	/* Controllers check this too; the bitmap must hold whatever they do. */
 	if (r->offset % SECTOR || r->len % SECTOR || r->offset > d->disk.size || r->len > d->disk.size - r->offset)
 		return EINVAL;
@@ -184,7 +194,7 @@ static int perform(struct disk_file *d, struct disk_request *r)
 		return EROFS;
 	switch (r->op) {
 	case DISK_READ:
-		return d->overlay >= 0 ? read_overlaid(d, r) : transfer(d->fd, r, 0, r->len, r->offset, false);
+		return d->medium.overlay >= 0 ? read_overlaid(d, r) : transfer(d->medium.fd, r, 0, r->len, r->offset, false);
 	case DISK_WRITE:
 		e = transfer(fd, r, 0, r->len, r->offset, true);
 		break;
@@ -192,17 +202,17 @@ static int perform(struct disk_file *d, struct disk_request *r)
 		e = write_zeroes(fd, r->offset, r->len);
 		break;
 	case DISK_DISCARD:
-		if (d->overlay < 0 && d->cfg.discard &&
-		    fallocate(d->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)r->offset, (off_t)r->len) < 0 &&
+		if (d->medium.overlay < 0 && d->cfg.discard &&
+		    fallocate(d->medium.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)r->offset, (off_t)r->len) < 0 &&
 		    errno != EOPNOTSUPP && errno != ENODEV)
 			return errno;
 		return 0;
 	default:
 		return EINVAL;
 	}
-	if (e == 0 && d->overlay >= 0)
+	if (e == 0 && d->medium.overlay >= 0)
 		for (uint64_t s = r->offset / SECTOR; s < (r->offset + r->len) / SECTOR; s++)
-			d->changed[s / 8] |= (uint8_t)(1 << s % 8);
+			d->medium.changed[s / 8] |= (uint8_t)(1 << s % 8);
 	return e;
 }
 
@@ -371,30 +381,71 @@ static bool image_size(int fd, const char *path, uint64_t *size, struct err *err
 	return true;
 }
 
-static bool make_overlay(struct disk_file *d, struct err *err)
+static bool make_overlay(struct medium *m, struct err *err)
 {
 	const char *dir = getenv("TMPDIR");
 
 	if (!dir || !*dir)
 		dir = "/var/tmp";
-	d->overlay = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (d->overlay < 0) {
+	m->overlay = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (m->overlay < 0) {
 		char name[4096];
 
 		snprintf(name, sizeof(name), "%s/tenbox-XXXXXX", dir);
-		d->overlay = mkostemp(name, O_CLOEXEC);
-		if (d->overlay < 0)
+		m->overlay = mkostemp(name, O_CLOEXEC);
+		if (m->overlay < 0)
 			return err_errno(err, errno, "Could not make a temporary file in '%s' for the snapshot (TMPDIR names another "
 					 "place)", dir);
 		unlink(name);
 	}
-	d->changed_bytes = (size_t)(d->disk.size / SECTOR / 8 + 1);
-	d->changed = mmap(NULL, d->changed_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (d->changed == MAP_FAILED) {
-		d->changed = NULL;
-		return err_errno(err, errno, "Could not get memory for the snapshot of '%s'", d->path);
+	m->changed_bytes = (size_t)(m->size / SECTOR / 8 + 1);
+	m->changed = mmap(NULL, m->changed_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (m->changed == MAP_FAILED) {
+		m->changed = NULL;
+		return err_errno(err, errno, "Could not get memory for the snapshot of '%s'", m->path);
 	}
 	return true;
+}
+
+static void medium_close(struct medium *m)
+{
+	if (m->overlay >= 0)
+		close(m->overlay);
+	if (m->fd >= 0)
+		close(m->fd);
+	if (m->changed)
+		munmap(m->changed, m->changed_bytes);
+	free(m->path);
+	*m = no_medium;
+}
+
+static bool medium_open(struct medium *m, const struct disk_file_config *config, const char *path, struct err *err)
+{
+	bool read_only = config->read_only || config->cdrom, writes = !read_only && !config->snapshot;
+
+	*m = no_medium;
+	m->fd = open(path, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	if (m->fd < 0)
+		return err_errno(err, errno, "Could not open '%s'%s", path,
+				 writes && (errno == EACCES || errno == EROFS) && access(path, R_OK) == 0 ?
+				 " for writing (readonly=on or -snapshot does without)" : "");
+	m->path = strdup(path);
+	if (image_size(m->fd, path, &m->size, err) && (config->as_is || image_check(m->fd, path, m->size, config->cdrom, err)) &&
+	    take_locks(m->fd, path, writes, err)) {
+		m->size &= ~(uint64_t)(SECTOR - 1);
+		if (!config->snapshot || read_only || make_overlay(m, err))
+			return true;
+	}
+	medium_close(m);
+	return false;
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+/* The guest opened or closed the tray; what lies in it stays. */
+static void tray(struct disk *disk, bool open)
+{
+	CONTAINER_OF(disk, struct disk_file, disk)->tray_open = open;
 }
 
 static struct disk_file *make(const struct disk_file_config *config)
@@ -405,9 +456,11 @@ static struct disk_file *make(const struct disk_file_config *config)
 	d->cfg = *config;
 	d->name = strdup(config->name);
 	d->serial = config->serial ? strdup(config->serial) : NULL;
-	d->path = config->path ? strdup(config->path) : NULL;
-	d->disk = (struct disk){ .submit = submit, .cdrom = config->cdrom, .name = d->name, .serial = d->serial };
-	d->fd = d->overlay = d->event = -1;
+	d->cfg.path = d->cfg.name = d->cfg.serial = NULL;       /* the caller's */
+	d->disk = (struct disk){ .submit = submit, .cdrom = config->cdrom, .read_only = config->read_only || config->cdrom,
+				 .name = d->name, .serial = d->serial, .tray = tray };
+	d->medium = no_medium;
+	d->event = -1;
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_cond_init(&d->more, NULL);
 	pthread_cond_init(&d->idle, NULL);
@@ -419,50 +472,94 @@ static struct disk_file *make(const struct disk_file_config *config)
 
 struct disk *disk_file_empty(const struct disk_file_config *config)
 {
-	struct disk_file *d = make(config);
+	return &make(config)->disk;
+}
 
-	d->disk.read_only = config->cdrom;
-	return &d->disk;
+/* Put the medium in, and have somebody do its work. */
+static bool fill(struct disk_file *d, const struct medium *m, struct err *err)
+{
+	int r;
+
+	if (!d->cfg.sync && !d->threaded) {
+		d->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		r = d->event < 0 ? -errno : loop_add(run_loop(d->cfg.run), &d->event_fd, d->event, LOOP_READ, event_ready, d);
+		if (r == 0)
+			r = -pthread_create(&d->thread, NULL, worker, d);
+		if (r < 0) {
+			loop_remove(&d->event_fd);
+			if (d->event >= 0)
+				close(d->event);
+			d->event = -1;
+			return err_errno(err, -r, "Could not start the disk thread for '%s'", m->path);
+		}
+		d->threaded = true;
+	}
+	d->medium = *m;
+	d->disk.size = m->size;
+	d->disk.present = true;
+	d->tray_open = false;
+	return true;
 }
 
 struct disk *disk_file_open(const struct disk_file_config *config, struct err *err)
 {
 	struct disk_file *d = make(config);
-	bool writes;
-	int r;
+	struct medium m;
 
-	d->disk.read_only = config->read_only || config->cdrom;
-	writes = !d->disk.read_only && !config->snapshot;
-	d->fd = open(config->path, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-	if (d->fd < 0) {
-		err_errno(err, errno, "Could not open '%s'%s", config->path,
-			  writes && (errno == EACCES || errno == EROFS) && access(config->path, R_OK) == 0 ?
-			  " for writing (readonly=on or -snapshot does without)" : "");
-		goto fail;
+	if (medium_open(&m, config, config->path, err)) {
+		if (fill(d, &m, err))
+			return &d->disk;
+		medium_close(&m);
 	}
-	if (!image_size(d->fd, config->path, &d->disk.size, err) ||
-	    (!config->as_is && !image_check(d->fd, config->path, d->disk.size, config->cdrom, err)) ||
-	    !take_locks(d->fd, config->path, writes, err))
-		goto fail;
-	d->disk.size &= ~(uint64_t)(SECTOR - 1);
-	if (config->snapshot && !d->disk.read_only && !make_overlay(d, err))
-		goto fail;
-	d->disk.present = true;
-	if (!config->sync) {
-		d->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		r = d->event < 0 ? -errno : loop_add(run_loop(config->run), &d->event_fd, d->event, LOOP_READ, event_ready, d);
-		if (r == 0)
-			r = -pthread_create(&d->thread, NULL, worker, d);
-		if (r < 0) {
-			err_errno(err, -r, "Could not start the disk thread for '%s'", config->path);
-			goto fail;
-		}
-		d->threaded = true;
-	}
-	return &d->disk;
-fail:
 	disk_file_close(&d->disk);
 	return NULL;
+}
+
+/* All requests are done, and their owners know: nothing reads the medium any more. */
+static void take_out(struct disk_file *d)
+{
+	if (d->threaded) {
+		disk_file_settle(&d->disk);
+		finish(d);
+	} else {
+		work(d);
+	}
+	medium_close(&d->medium);
+	d->disk.present = false;
+	d->disk.size = 0;
+}
+
+static void tell(struct disk_file *d)
+{
+	if (d->disk.changed)
+		d->disk.changed(d->disk.owner);
+}
+
+void disk_file_eject(struct disk *disk)
+{
+	struct disk_file *d = CONTAINER_OF(disk, struct disk_file, disk);
+
+	take_out(d);
+	d->tray_open = true;
+	tell(d);
+}
+
+bool disk_file_change(struct disk *disk, const char *path, bool as_is, struct err *err)
+{
+	struct disk_file *d = CONTAINER_OF(disk, struct disk_file, disk);
+	struct disk_file_config config = d->cfg;
+	struct medium m;
+	bool ok;
+
+	config.as_is = as_is;
+	if (!medium_open(&m, &config, path, err))
+		return false;
+	take_out(d);
+	ok = fill(d, &m, err);
+	if (!ok)
+		medium_close(&m);
+	tell(d);
+	return ok;
 }
 
 void disk_file_close(struct disk *disk)
@@ -486,18 +583,12 @@ void disk_file_close(struct disk *disk)
 	loop_remove(&d->event_fd);
 	if (d->event >= 0)
 		close(d->event);
-	if (d->overlay >= 0)
-		close(d->overlay);
-	if (d->fd >= 0)
-		close(d->fd);
-	if (d->changed)
-		munmap(d->changed, d->changed_bytes);
+	medium_close(&d->medium);
 	pthread_mutex_destroy(&d->lock);
 	pthread_cond_destroy(&d->more);
 	pthread_cond_destroy(&d->idle);
 	free(d->name);
 	free(d->serial);
-	free(d->path);
 	free(d);
 }
 
@@ -505,12 +596,12 @@ int disk_file_sync(struct disk *disk)
 {
 	struct disk_file *d = CONTAINER_OF(disk, struct disk_file, disk);
 
-	return d->fd < 0 || d->disk.read_only || d->overlay >= 0 || fdatasync(d->fd) == 0 ? 0 : errno;
+	return d->medium.fd < 0 || d->disk.read_only || d->medium.overlay >= 0 || fdatasync(d->medium.fd) == 0 ? 0 : errno;
 }
 
 const char *disk_file_path(const struct disk *disk)
 {
-	return CONTAINER_OF(disk, struct disk_file, disk)->path;
+	return CONTAINER_OF(disk, struct disk_file, disk)->medium.path;
 }
 
 void disk_file_print(struct disk *disk, void (*out)(void *to, const char *line), void *to)
@@ -518,12 +609,15 @@ void disk_file_print(struct disk *disk, void (*out)(void *to, const char *line),
 	struct disk_file *d = CONTAINER_OF(disk, struct disk_file, disk);
 	char line[512];
 
-	if (!d->path)
+	if (!d->medium.path)
 		snprintf(line, sizeof(line), "%s: [not inserted]", d->name);
 	else
-		snprintf(line, sizeof(line), "%s: %s (raw%s%s)", d->name, d->path, d->disk.read_only ? ", read-only" : "",
-			 d->overlay >= 0 ? ", snapshot" : "");
+		snprintf(line, sizeof(line), "%s: %s (raw%s%s)", d->name, d->medium.path, d->disk.read_only ? ", read-only" : "",
+			 d->medium.overlay >= 0 ? ", snapshot" : "");
 	out(to, line);
-	if (d->disk.cdrom)
-		out(to, "    Removable device: not locked, tray closed");
+	if (d->disk.cdrom) {
+		snprintf(line, sizeof(line), "    Removable device: %slocked, tray %s", d->disk.locked ? "" : "not ",
+			 d->tray_open ? "open" : "closed");
+		out(to, line);
+	}
 }

@@ -29,6 +29,12 @@ struct disk *disk_file_empty(const struct disk_file_config *config);
 void disk_file_close(struct disk *d);
 /* Waits until no request touches memory any more; their done() runs later.  Before a reset: a late read would hit the new system. */
 void disk_file_settle(struct disk *d);
+/*
+ * On the loop thread with the machine lock held: take the medium out, and leave the tray open; put another one in and close it
+ * (false with err if it cannot be opened: then nothing has changed).  The drive must be one for CD-ROMs.
+ */
+void disk_file_eject(struct disk *d);
+bool disk_file_change(struct disk *d, const char *path, bool as_is, struct err *err);
 /* Everything that was written is on the host's disk.  Returns 0 or an errno. */
 int disk_file_sync(struct disk *d);
 void disk_file_print(struct disk *d, void (*out)(void *to, const char *line), void *to);        /* info block */

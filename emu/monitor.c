@@ -24,6 +24,7 @@ struct monitor {
 	struct chardev *dev;
 	struct timer work;              /* on the loop clock: run the line */
 	bool greeted, busy;             /* busy: a line waits to be run */
+	unsigned cpu;                   /* what x and info registers look at */
 
 	char line[LINE_MAX_];
 	size_t len;
@@ -37,7 +38,7 @@ struct monitor {
 };
 
 static const struct command cmd_monitor[];
-static const struct command *const tables[] = { cmd_machine, cmd_network, cmd_cpu, cmd_screen, cmd_monitor };
+static const struct command *const tables[] = { cmd_machine, cmd_block, cmd_network, cmd_cpu, cmd_memory, cmd_screen, cmd_monitor };
 
 /* --- output ------------------------------------------------------------------------------------------------------- */
 
@@ -98,6 +99,9 @@ void monitor_line(void *to, const char *line)
 	put(to, line, strlen(line));
 	put(to, "\n", 1);
 }
+
+unsigned monitor_cpu(const struct monitor *mon) { return mon->cpu; }
+void monitor_set_cpu(struct monitor *mon, unsigned index) { mon->cpu = index; }
 
 static void show_prompt(struct monitor *mon)
 {
@@ -182,6 +186,23 @@ static bool named(const char *name, const char *first, const char *second, bool 
 	return false;
 }
 
+static void run_command(struct monitor *mon, const struct command *c, int argc, char **argv, const char *slash)
+{
+	struct machine *m = mon->machine;
+
+	if (c->run) {
+		c->run(mon, m, argc, argv, slash);
+	} else if (c->act) {
+		c->act(mon, m);
+	} else {
+		run_freeze(m->run);
+		run_lock(m->run);
+		c->show(m->pc, monitor_line, mon);
+		run_unlock(m->run);
+		run_thaw(m->run);
+	}
+}
+
 static void run_line(struct monitor *mon, char *line)
 {
 	char *words[WORDS_MAX], *slash;
@@ -203,7 +224,7 @@ static void run_line(struct monitor *mon, char *line)
 					       words[0]);
 				return;
 			}
-			c->run(mon, mon->machine, n - two, words + two, slash);
+			run_command(mon, c, n - two, words + two, slash);
 			return;
 		}
 	}
@@ -481,7 +502,7 @@ static void info(struct monitor *mon, struct machine *m, int argc, char **argv, 
 }
 
 static const struct command cmd_monitor[] = {
-	{ "help|?", "[command]", "this list, or one command of it", help },
-	{ "info", NULL, "list the subcommands of info", info },
-	{ NULL, NULL, NULL, NULL },
+	{ "help|?", "[command]", "this list, or one command of it", .run = help },
+	{ "info", NULL, "list the subcommands of info", .run = info },
+	{ .name = NULL },
 };

@@ -755,6 +755,7 @@ static void atapi_changed(struct ide *s, struct ide_drive *d)
 		d->attention = ASC_MEDIUM_CHANGED;
 		d->media_event = EVENT_NEW_MEDIA;
 	} else {
+		d->open = true;
 		d->media_event = EVENT_REMOVAL;
 	}
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Real guests on the real program: kernels with their own drivers, firmware, boot loaders, and what they do on the network."""
+import hashlib
 import os
 import socket
 import sys
@@ -235,6 +236,39 @@ def screendump_shows_the_screen():
                     raise Failed("the picture has %d x %d pixels" % (width, height))
                 s.sendall(b"quit\n")
             if machine.wait(10) != 0:
+                machine.fail("exit status %d" % machine.process.returncode)
+
+
+@case
+def a_disc_is_put_in_changed_and_taken_out():
+    script = """
+sum() { while ! dd if=/dev/sr0 of=/tmp/disc bs=2048 count=40 2>/dev/null || [ $(stat -c %s /tmp/disc) != 81920 ]; do sleep 0.2; done
+	say "$1 $(sha256sum </tmp/disc | cut -d' ' -f1)"; }
+say "drive is empty"
+sum first
+while [ $(cat /tmp/disc | sha256sum | cut -c1-8) = $(dd if=/dev/sr0 bs=2048 count=40 2>/dev/null | sha256sum | cut -c1-8) ]; do sleep 0.2; done
+sum second
+while dd if=/dev/sr0 of=/dev/null bs=2048 count=1 2>/dev/null; do sleep 0.2; done
+say "gone"
+"""
+    discs = [b"".join(host.blocks(81920)), b"".join(host.blocks(81920 * 2))[81920:]]
+    with tempfile.TemporaryDirectory() as directory:
+        sock = os.path.join(directory, "monitor")
+        for i, data in enumerate(discs):
+            with open(os.path.join(directory, "disc%d" % i), "wb") as f:
+                f.write(data)
+        with Machine(direct("amd64", script, directory, "-nic", "none", "-monitor", "unix:%s,server=on,wait=off" % sock,
+                            append="tenbox.ide")) as machine:
+            machine.expect("drive is empty", seconds(100))
+            with socket.socket(socket.AF_UNIX) as s:
+                s.settimeout(20)
+                s.connect(sock)
+                for i, word in enumerate(("first", "second")):
+                    s.sendall(("change -f ide1-cd0 %s raw\n" % os.path.join(directory, "disc%d" % i)).encode())
+                    machine.expect("%s %s" % (word, hashlib.sha256(discs[i]).hexdigest()), seconds(60))
+                s.sendall(b"eject -f ide1-cd0\n")
+                machine.expect("gone", seconds(60))
+            if machine.wait(seconds(60)) != 0:
                 machine.fail("exit status %d" % machine.process.returncode)
 
 

@@ -22,7 +22,7 @@ struct bench {
 	struct run *run;
 	char path[64];
 	struct err err;
-	int done, error;
+	int done, error, changes;
 	struct disk *disk;
 };
 
@@ -297,11 +297,76 @@ static void an_empty_drive_has_no_medium(void **state)
 	assert_int_equal(disk_file_sync(b->disk), 0);
 }
 
+static void on_changed(void *owner)
+{
+	((struct bench *)owner)->changes++;
+}
+
+static void a_medium_can_be_taken_out_and_changed(void **state)
+{
+	struct bench *b = *state;
+	uint8_t buf[2048];
+	struct err err;
+
+	for (int sync = 0; sync < 2; sync++) {
+		b->changes = 0;
+		b->disk = disk_file_empty(&(struct disk_file_config){ .run = b->run, .name = "cd", .cdrom = true, .sync = sync });
+		b->disk->changed = on_changed;
+		b->disk->owner = b;
+		assert_false(b->disk->present);
+		assert_false(disk_file_change(b->disk, "nosuchfile", false, &err));
+		assert_string_equal(err.text, "Could not open 'nosuchfile': No such file or directory");
+		assert_int_equal(b->changes, 0);
+		run_lock(b->run);
+		assert_true(disk_file_change(b->disk, b->path, false, &err));
+		run_unlock(b->run);
+		assert_int_equal(b->changes, 1);
+		assert_true(b->disk->present && b->disk->read_only);
+		assert_int_equal(b->disk->size, SIZE);
+		assert_int_equal(request(b, DISK_READ, 3, buf, sizeof(buf)), 0);
+		assert_int_equal(buf[0], 3);
+		run_lock(b->run);
+		assert_false(disk_file_change(b->disk, ".", false, &err));      /* the old one stays */
+		assert_true(b->disk->present);
+		disk_file_eject(b->disk);
+		run_unlock(b->run);
+		assert_int_equal(b->changes, 2);
+		assert_false(b->disk->present);
+		assert_null(disk_file_path(b->disk));
+		run_lock(b->run);
+		assert_true(disk_file_change(b->disk, b->path, true, &err));
+		run_unlock(b->run);
+		assert_int_equal(request(b, DISK_READ, 7, buf, 512), 0);
+		assert_int_equal(buf[0], 7);
+		disk_file_close(b->disk);
+		b->disk = NULL;
+	}
+}
+
+/* The requests that are under way when the medium goes are done first, and their owner is told. */
+static void a_request_under_way_ends_before_the_medium_goes(void **state)
+{
+	struct bench *b = *state;
+	uint8_t buf[4096];
+	struct iovec iov = { buf, sizeof(buf) };
+	struct disk_request r = { .op = DISK_READ, .len = sizeof(buf), .iov = &iov, .iov_count = 1, .done = on_done, .owner = b };
+
+	assert_non_null(open_with(b, (struct disk_file_config){ .cdrom = true }));
+	run_lock(b->run);
+	disk_submit(b->disk, &r);
+	disk_file_eject(b->disk);
+	run_unlock(b->run);
+	assert_int_equal(b->done, 1);
+	assert_int_equal(b->error, 0);
+	assert_int_equal(buf[512], 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_medium_can_be_taken_out_and_changed), TEST(a_request_under_way_ends_before_the_medium_goes),
 		TEST(reads_and_writes_reach_the_file),
 		TEST(the_synchronous_kind_does_the_same),
 		TEST(a_snapshot_keeps_writes_off_the_file),

@@ -169,6 +169,28 @@ static void memory_and_ports_are_shown_in_formats(void **state)
 		    "invalid size 'z'"));
 }
 
+static void every_format_of_memory_is_there(void **state)
+{
+	(void)state;
+	expect("-nic none", LIST("xp/4ob 0x100020", "xp/2uh 0x100020", "xp/1xg 0x100020", "xp/2ih 0x100020", "xp/2i 0x100020", "x/1i $pc",
+				 "p $cs * 16 + 1", "p/d -2", "p/c 'A'", "p/i 1", "xp 1 +", "xp/2xg 0xfffffffff8"),
+	       LIST("0000000000100020: 0364 0353", "0000000000100020: 60404 ", "0000000000100020: 0x", "0x00100020:  f4 ", "hlt\n",
+		    "0x00100021:  eb ", "jmp ", "0x00100020:  f4", "hlt\n", "0x00100020:  f4", "0x101\n", "-2\n", "'A'\n", "invalid format 'i'",
+		    "invalid number ''", "000000fffffffff8:\nCannot access memory\n"));
+}
+
+static void a_disc_is_changed_and_ejected(void **state)
+{
+	(void)state;
+	expect("-nic none", LIST("eject nosuch", "change ide1-cd0", "change ide1-cd0 nosuchfile", "change ide1-cd0 test_monitor.kernel raw",
+				 "info block", "eject ide1-cd0", "info block", "change -f ide1-cd0 test_monitor.kernel qcow2"),
+	       LIST("Error: Device 'nosuch' not found", "change: missing argument", "Error: Could not open 'nosuchfile': No such file or directory",
+		    "ide1-cd0: test_monitor.kernel (raw, read-only)\n    Removable device: not locked, tray closed",
+		    "ide1-cd0: [not inserted]\n    Removable device: not locked, tray open", "Error: Unknown driver 'qcow2'"));
+	expect("-nic none -drive file=test_monitor.kernel,if=virtio,format=raw,readonly=on", LIST("eject virtio0"),
+	       LIST("Error: Device 'virtio0' is not removable"));
+}
+
 static void a_line_can_be_edited_and_recalled(void **state)
 {
 	(void)state;
@@ -196,7 +218,7 @@ static void every_info_command_says_something(void **state)
 /* A multiboot image of one HLT in a loop. */
 static int make_kernel(void **state)
 {
-	uint8_t image[36] = { 0 };
+	uint8_t image[1024] = { 0 };
 	FILE *f = fopen("test_monitor.kernel", "wb");
 
 	(void)state;
@@ -226,6 +248,8 @@ int main(void)
 		cmocka_unit_test(set_link_names_its_errors),
 		cmocka_unit_test(the_machine_stops_and_goes_on),
 		cmocka_unit_test(memory_and_ports_are_shown_in_formats),
+		cmocka_unit_test(every_format_of_memory_is_there),
+		cmocka_unit_test(a_disc_is_changed_and_ejected),
 		cmocka_unit_test(a_line_can_be_edited_and_recalled),
 		cmocka_unit_test(unknown_commands_are_named),
 		cmocka_unit_test(every_info_command_says_something),

@@ -221,7 +221,7 @@ static void a_medium_change_is_told(void **state)
 	expect_sense(b, 2, 0x3a);
 	run(b, (uint8_t[12]){ 0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8 }, buf, 8);
 	assert_int_equal(buf[4], 3);
-	assert_int_equal(buf[5], 0);
+	assert_int_equal(buf[5], 1);            /* the tray is open */
 	b->cd.disk.present = true;
 	b->cd.disk.changed(b->cd.disk.owner);
 	run(b, (uint8_t[12]){ 0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8 }, buf, 8);
