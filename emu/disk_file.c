@@ -562,6 +562,23 @@ bool disk_file_change(struct disk *disk, const char *path, bool as_is, struct er
 	return ok;
 }
 
+void disk_file_stop(struct disk *disk)
+{
+	struct disk_file *d = CONTAINER_OF(disk, struct disk_file, disk);
+
+	if (!d->threaded) {
+		work(d);
+		return;
+	}
+	pthread_mutex_lock(&d->lock);
+	d->ending = true;
+	pthread_cond_signal(&d->more);
+	pthread_mutex_unlock(&d->lock);
+	pthread_join(d->thread, NULL);
+	d->threaded = false;
+	finish(d);
+}
+
 void disk_file_close(struct disk *disk)
 {
 	struct disk_file *d;
@@ -569,16 +586,7 @@ void disk_file_close(struct disk *disk)
 	if (!disk)
 		return;
 	d = CONTAINER_OF(disk, struct disk_file, disk);
-	if (d->threaded) {
-		pthread_mutex_lock(&d->lock);
-		d->ending = true;
-		pthread_cond_signal(&d->more);
-		pthread_mutex_unlock(&d->lock);
-		pthread_join(d->thread, NULL);
-		finish(d);
-	} else {
-		work(d);
-	}
+	disk_file_stop(disk);
 	timer_cancel(&d->work);
 	loop_remove(&d->event_fd);
 	if (d->event >= 0)

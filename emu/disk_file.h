@@ -25,7 +25,9 @@ struct disk_file_config {
 struct disk *disk_file_open(const struct disk_file_config *config, struct err *err);
 /* An empty drive (a CD-ROM without a disc). */
 struct disk *disk_file_empty(const struct disk_file_config *config);
-/* Waits for requests that are under way; their done() runs. */
+/* Waits for requests that are under way; their done() runs.  Before its controller goes; no request may come after. */
+void disk_file_stop(struct disk *d);
+/* The same, and everything is freed. */
 void disk_file_close(struct disk *d);
 /* Waits until no request touches memory any more; their done() runs later.  Before a reset: a late read would hit the new system. */
 void disk_file_settle(struct disk *d);

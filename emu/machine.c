@@ -459,11 +459,14 @@ void machine_free(struct machine *m)
 	if (!m)
 		return;
 	for (unsigned i = 0; i < m->drive_count; i++)
-		disk_file_close(m->drives[i].disk);     /* what was under way is done, while its controllers still are */
+		if (m->drives[i].disk)
+			disk_file_stop(m->drives[i].disk);      /* its controller is still there to be told */
 	network_free(m);
 	drives_free(m);
 	pc_free(m->pc);
 	misc_devices_free(m);
+	for (unsigned i = 0; i < m->drive_count; i++)
+		disk_file_close(m->drives[i].disk);
 	streams_free(m);
 	cpus_free(m->cpus);
 	kernel_free(m->kernel);
