@@ -16,6 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { IPV6_MTU_MIN = 1280 };
+
 struct request {
 	union {
 		struct nlmsghdr h;
@@ -118,8 +120,11 @@ static bool configure4(const struct setup *s, unsigned index, struct err *err)
 
 static bool configure6(const struct setup *s, unsigned index, struct err *err)
 {
-	int e = add_address(index, AF_INET6, &s->address6, s->prefix_len6);
+	int e;
 
+	if (s->mtu < IPV6_MTU_MIN)      /* the kernel does without IPv6 then */
+		return true;
+	e = add_address(index, AF_INET6, &s->address6, s->prefix_len6);
 	if (e == EAFNOSUPPORT || e == EOPNOTSUPP || e == EACCES)        /* a kernel without IPv6, or disable_ipv6 */
 		return true;
 	if (e)
@@ -152,7 +157,7 @@ static bool write_resolv_conf(const struct setup *s, const char *path)
 	fchmod(fileno(f), 0644);
 	if (s->ipv4)
 		fprintf(f, "nameserver %s\n", inet_ntop(AF_INET, &s->dns, text, sizeof(text)));
-	if (s->ipv6)
+	if (s->ipv6 && s->mtu >= IPV6_MTU_MIN)
 		fprintf(f, "nameserver %s\n", inet_ntop(AF_INET6, &s->dns6, text, sizeof(text)));
 	if (*s->search)
 		fprintf(f, "search %s\n", s->search);
