@@ -13,7 +13,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { OP_RAW, OP_IP, OP_UDP, OP_TCP, OP_TCP_GSO, OP_TIME, OP_PEER, OP_CONNECT, OP_OFFLOADS, OP_ARP, OP_CONNECTION, OP_ROOM, OPS };
+enum { OP_RAW, OP_IP, OP_UDP, OP_TCP, OP_TCP_GSO, OP_TIME, OP_PEER, OP_CONNECT, OP_OFFLOADS, OP_ARP, OP_CONNECTION, OP_ROOM,
+       OP_UDP6, OP_ICMP6, OP_NDP, OP_CHAIN6, OP_CONNECTION6, OPS };
 
 struct run {
 	struct fake_net n;
@@ -23,6 +24,11 @@ struct run {
 };
 
 static const uint32_t places[] = { NET_HOST, NET_DNS, NET_OUTSIDE, 0x7f000001, 0x0a000220, 0xffffffff, 0xe0000001, 0 };
+
+static const uint8_t places6[8][16] = {
+	{ 0xfe, 0xc0, [15] = 2 }, { 0xfe, 0xc0, [15] = 3 }, { 0x20, 1, 0x0d, 0xb8, [15] = 1 }, { [15] = 1 },
+	{ 0xfe, 0x80, [15] = 2 }, { 0xff, 2, [15] = 1 }, { 0xff, 2, [13] = 1, 0, 2 }, { 0xfe, 0xc0, [15] = 0x20 },
+};
 
 /* Up to n bytes of what is left. */
 static const uint8_t *bytes(struct run *r, size_t *n)
@@ -49,8 +55,8 @@ static void tcp(struct run *r, bool gso)
 	t->rcv_nxt = save;
 	if (gso)
 		guest_send_facts(&r->n.guest, r->frame, n, &(struct frame){
-			.needs_csum = true, .gso = GSO_TCPV4, .gso_size = (uint16_t)(shape & 0x40 ? seq : 1460), .csum_start = 34,
-			.csum_offset = 16, .hdr_len = (uint16_t)(n - len) });
+			.needs_csum = true, .gso = t->v6 ? GSO_TCPV6 : GSO_TCPV4, .gso_size = (uint16_t)(shape & 0x40 ? seq : 1440),
+			.csum_start = t->v6 ? 54 : 34, .csum_offset = 16, .hdr_len = (uint16_t)(n - len) });
 	else
 		guest_send(&r->n.guest, r->frame, n);
 	guest_tcp_run(t);
@@ -88,7 +94,7 @@ static void peer(struct run *r)
 			const uint8_t *d = bytes(r, &len);
 
 			if (d)
-				fake_peer_datagram(s, fd, "93.184.216.34", 53, d, len);
+				fake_peer_datagram(s, fd, s->s[fd].family == AF_INET6 ? "2001:db8::1" : "93.184.216.34", 53, d, len);
 		}
 		break;
 	default:
@@ -96,6 +102,61 @@ static void peer(struct run *r)
 			fake_peer_sends(s, fd, talk, len % sizeof(talk));
 	}
 	s->s[fd].sent_len = 0;
+}
+
+/*
+ * A chain of extension headers from the input, the lengths and next headers mostly right, with a fragment's or an echo
+ * request's header at the end.
+ */
+static void chain6(struct run *r)
+{
+	static const uint8_t kinds[] = { 0, 43, 44, 60, 17, 58, 6, 59 };
+	uint8_t dst = cursor_u8(&r->in) & 7, count = cursor_u8(&r->in) & 7, body[1400], next = kinds[cursor_u8(&r->in) & 7], first = next;
+	size_t at = 0, n;
+	const uint8_t *p;
+
+	for (unsigned i = 0; i < count; i++) {
+		size_t len = 8u + (cursor_u8(&r->in) & 7u) * 8;
+		uint8_t kind = kinds[cursor_u8(&r->in) & 7];
+
+		memset(body + at, 0, len);
+		n = len - 2;
+		p = bytes(r, &n);
+		if (p)
+			memcpy(body + at + 2, p, n);
+		body[at] = kind;
+		body[at + 1] = next == 44 ? 0 : (uint8_t)(len / 8 - 1);
+		if (next == 44) {               /* few identifications, offsets nearby: they shall meet */
+			len = 8;
+			body[at + 2] &= 1;
+			memset(body + at + 4, 0, 3);
+		}
+		at += len;
+		next = kind;
+	}
+	n = cursor_be16(&r->in) % 600;
+	p = bytes(r, &n);
+	if (p)
+		memcpy(body + at, p, n);
+	guest_send(&r->n.guest, r->frame, guest_ip6(&r->n.guest, r->frame, places6[dst], first, body, at + n));
+}
+
+static void ndp(struct run *r)
+{
+	uint8_t type = 133 + cursor_u8(&r->in) % 5, arg = cursor_u8(&r->in), m[300] = { 0 };
+	size_t n = cursor_u8(&r->in);
+	uint32_t rest = cursor_be32(&r->in);
+	const uint8_t *p = bytes(r, &n);
+
+	memcpy(m, places6[(arg >> 3) & 7], 16);
+	if (p)
+		memcpy(m + 16, p, n);
+	n = guest_icmp6(&r->n.guest, r->frame, places6[arg & 7], type, 0, rest, m, type == 133 ? n : 16 + n);
+	r->frame[21] = arg & 0x80 ? 64 : 255;
+	if (arg & 0x40)
+		memset(r->frame + 22, 0, 16);
+	guest_fix_l4(r->frame);
+	guest_send(&r->n.guest, r->frame, n);
 }
 
 static void step(struct run *r)
@@ -153,7 +214,7 @@ static void step(struct run *r)
 		r->n.sockets.connect_result = arg & 1 ? -EINPROGRESS : arg & 2 ? -ECONNREFUSED : 0;
 		break;
 	case OP_OFFLOADS:
-		port_accepts(&r->n.guest.port, cursor_u8(&r->in) & (PORT_CSUM | PORT_TSO4));
+		port_accepts(&r->n.guest.port, cursor_u8(&r->in) & (PORT_CSUM | PORT_TSO4 | PORT_TSO6));
 		break;
 	case OP_ARP:
 		arg = cursor_u8(&r->in);
@@ -165,6 +226,45 @@ static void step(struct run *r)
 		t = &r->t[arg & 3];
 		guest_tcp_free(t);
 		guest_tcp_init(t, &r->n.guest, places[(arg >> 2) & 3], (uint16_t)(1000 + (arg & 3)), arg & 0x80 ? 53 : 80);
+		t->scale = arg & 0x10 ? -1 : cursor_u8(&r->in) & 15;
+		t->no_ack = (arg & 0x20) != 0;
+		guest_tcp_open(t);
+		break;
+	case OP_UDP6: {
+		const uint8_t *dst = places6[cursor_u8(&r->in) & 7];
+		uint16_t sport = cursor_be16(&r->in), dport;
+
+		arg = cursor_u8(&r->in);
+		dport = arg & 1 ? 53 : arg & 2 ? 547 : cursor_be16(&r->in);
+		n = cursor_be16(&r->in) % 1453;
+		p = bytes(r, &n);
+		if (p)
+			guest_send(&r->n.guest, r->frame, guest_udp6(&r->n.guest, r->frame, dst, sport, dport, p, n));
+		break;
+	}
+	case OP_ICMP6: {
+		uint8_t type = cursor_u8(&r->in), code = cursor_u8(&r->in);
+		uint32_t rest = cursor_be32(&r->in);
+
+		arg = cursor_u8(&r->in);
+		n = cursor_be16(&r->in) % 1453;
+		p = bytes(r, &n);
+		if (p)
+			guest_send(&r->n.guest, r->frame, guest_icmp6(&r->n.guest, r->frame, places6[arg & 7],
+								      arg & 0x80 ? 128 : type, code, rest, p, n));
+		break;
+	}
+	case OP_NDP:
+		ndp(r);
+		break;
+	case OP_CHAIN6:
+		chain6(r);
+		break;
+	case OP_CONNECTION6:
+		arg = cursor_u8(&r->in);
+		t = &r->t[arg & 3];
+		guest_tcp_free(t);
+		guest_tcp_init6(t, &r->n.guest, places6[(arg >> 2) & 3], (uint16_t)(1000 + (arg & 3)), arg & 0x80 ? 53 : 80);
 		t->scale = arg & 0x10 ? -1 : cursor_u8(&r->in) & 15;
 		t->no_ack = (arg & 0x20) != 0;
 		guest_tcp_open(t);
@@ -188,7 +288,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake_net_config(&r->n, &c);
 	c.limits = (struct unet_limits){ 16, 8, 16, 8, 8 };
 	c.restricted = size && (data[0] & 0x40);
-	if (!fake_net_start(&r->n, &c, size && (data[0] & 1) ? PORT_CSUM | PORT_TSO4 : 0))
+	if (!fake_net_start(&r->n, &c, size && (data[0] & 1) ? PORT_CSUM | PORT_TSO4 | PORT_TSO6 : 0))
 		abort();
 	fake_sockets_resolv(&r->n.sockets, "nameserver 192.0.2.1\nnameserver 192.0.2.2\n");
 	for (unsigned i = 0; i < 4; i++)
