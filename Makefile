@@ -38,6 +38,11 @@ CFLAGS  += -std=gnu11 -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing
 LDFLAGS += -pthread $(filter -fsanitize% --coverage,$(CFLAGS_$(MODE)))
 
 all: $(O)/tenbox $(O)/tenbox-net $(O)/libunet-all.a
+# What translated code calls while the guest's vector registers are live.
+cflags_cpu/mmu.c := -mgeneral-regs-only
+cflags_cpu/xlat/fill.c := -mgeneral-regs-only
+
+all: $(O)/tenbox
 
 # --- objects: one archive per part, sources found by folder -----------------------------------------------------------
 define part
@@ -60,7 +65,7 @@ $(O)/flags: FORCE
 $(O)/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	$(call say,CC      $<)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(cflags_$(firstword $(subst /, ,$<))) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(cflags_$(firstword $(subst /, ,$<))) $(cflags_$<) -MMD -MP -c -o $@ $<
 
 $(O)/tenbox: $(O)/emu/main.o $(call libs,emu)
 $(O)/tenbox-net: $(O)/netns/main.o $(call libs,netns)

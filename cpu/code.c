@@ -224,6 +224,12 @@ void code_note(struct cpu *c, uint64_t gpa, unsigned len)
 	atomic_fetch_or(&c->all->code_granules[code_index(gpa)], granules_of(gpa, len));
 }
 
+void code_note_granules(struct cpu *c, uint64_t page, uint64_t granules)
+{
+	if (granules)
+		atomic_fetch_or(&c->all->code_granules[code_index(page)], granules);
+}
+
 /* --- blocks ----------------------------------------------------------------------------------------------------- */
 
 static struct block **bucket(struct code_cache *k, uint64_t gpa, uint32_t key)
@@ -242,13 +248,22 @@ struct block *code_find(struct cpu *c, uint64_t gpa, uint32_t key)
 	return b;
 }
 
+struct block *code_find_at(struct cpu *c, uint64_t gpa, uint32_t key, uint64_t rip)
+{
+	struct block *b = *bucket(c->code, gpa, key);
+
+	while (b && (b->gpa != gpa || b->key != key || b->rip != rip))
+		b = b->hash_next;
+	return b;
+}
+
 /* The part of b on page number n of its pages. */
 static uint64_t block_granules(const struct block *b, unsigned n)
 {
 	unsigned room = 4096 - (unsigned)(b->gpa & 0xfff);
 
 	if (b->page2 == NO_PAGE)
-		return granules_of(b->gpa, b->bytes);
+		return granules_of(b->gpa, b->bytes) | b->looked;
 	return n ? granules_of(b->page2, b->bytes - room) : granules_of(b->gpa, room);
 }
 
@@ -333,6 +348,8 @@ static void drop_block(struct cpu *c, struct block *b)
 	struct code_page *p;
 
 	b->valid = false;
+	if (b->key & KEY_XLAT)
+		xlat_drop(c, b);
 	unlink_hash(c->code, b);
 	p = find_page(c->code, b->gpa & ~0xfffull);
 	if (p)
@@ -443,7 +460,9 @@ static void drop_everything(struct cpu *c)
 			unmark(c, k->pages[n].page);
 		}
 	free_all_pages(k);
-	code_map_changed(c);
+	if (c->x)
+		xlat_reset(c);
+	code_map_changed(c, false);
 	c->leave = true;
 	k->stale = true;
 }
@@ -460,8 +479,10 @@ bool code_room(struct cpu *c)
 	return !c->code->stale && pages_left(c->code) && ARENA_BYTES - c->code->used > 64 << 10;
 }
 
-void code_map_changed(struct cpu *c)
+void code_map_changed(struct cpu *c, bool keep_global)
 {
+	if (c->x)
+		xlat_map_changed(c, keep_global);
 	c->jump_generation += 1 << KEY_BITS;
 	if (c->jump_generation == 0)
 		memset(c->jumps, 0, sizeof(c->jumps));

@@ -9,6 +9,7 @@
 #define CPU_CODE_H
 
 #include "cpu/state.h"
+#include "cpu/xlat/run.h"
 
 /*
  * An instruction as the interpreter runs it.  A handler does its work and goes on to the next (a tail call), the last one
@@ -37,6 +38,8 @@ enum { BLOCK_INSNS = 64, BLOCK_BYTES = 256 };
 
 struct block {
 	uint64_t gpa;                   /* of the first byte */
+	uint64_t rip;                   /* translated blocks: they are for this RIP */
+	uint64_t looked;                /* granules of its page that the block depends on, beside its own bytes */
 	uint64_t page2;                 /* the other page of a one-instruction block that crosses, or NO_PAGE */
 	const uint8_t *code;            /* the bytes, NULL for memory that is not RAM */
 	uint32_t key;
@@ -63,15 +66,17 @@ void code_flush(struct cpu *c);
 /* Whether a block can be decoded and added without code_flush() first. */
 bool code_room(struct cpu *c);
 struct block *code_find(struct cpu *c, uint64_t gpa, uint32_t key);
+struct block *code_find_at(struct cpu *c, uint64_t gpa, uint32_t key, uint64_t rip);    /* a translated one */
 void code_add(struct cpu *c, struct block *b);
 
 /* This processor is about to decode from the page: from now on stores there are seen. */
 void code_mark(struct cpu *c, uint64_t page);
 /* Note which bytes code comes from; then compare them with what was decoded. */
 void code_note(struct cpu *c, uint64_t gpa, unsigned len);
+void code_note_granules(struct cpu *c, uint64_t page, uint64_t granules);
 
-/* Translations changed: linear addresses may mean other code now. */
-void code_map_changed(struct cpu *c);
+/* Translations changed: linear addresses may mean other code now (keep_global: but for those of global pages). */
+void code_map_changed(struct cpu *c, bool keep_global);
 /* Do what others posted. */
 void code_do_work(struct cpu *c);
 /* The machine's memory map changed: c shall forget everything.  Any thread. */
@@ -87,8 +92,11 @@ void code_stored_slow(struct cpu *c, uint64_t gpa, unsigned len);
 /* c has stored to [gpa, gpa+len), within one page of RAM. */
 static inline void code_stored(struct cpu *c, uint64_t gpa, unsigned len)
 {
-	if (__builtin_expect(atomic_load_explicit(&c->all->code_by[code_index(gpa)], memory_order_relaxed) != 0, 0))
+	if (__builtin_expect(atomic_load_explicit(&c->all->code_by[code_index(gpa)], memory_order_relaxed) != 0, 0)) {
+		if (c->xe.fpu)
+			xlat_save_vector(c);
 		code_stored_slow(c, gpa, len);
+	}
 }
 
 static inline bool code_page_is_clean(const struct cpu *c, uint64_t gpa)

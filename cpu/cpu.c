@@ -13,6 +13,7 @@
 #include "cpu/interp/run.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
+#include "cpu/xlat/run.h"
 
 /* --- derived state ---------------------------------------------------------------------------------------------- */
 
@@ -24,7 +25,7 @@ static bool is_flat(const struct segment *s)
 static uint32_t mode_key(const struct cpu *c)
 {
 	const struct segment *s = c->s.seg;
-	uint32_t key = c->s.cpl == 3 ? KEY_USER : 0;
+	uint32_t key = c->s.cpl == 3 ? KEY_USER : c->s.cr4 & CR4_SMAP && !(c->s.flags & FLAG_AC) ? KEY_SMAP : 0;
 
 	if (long_mode(c) && s[SEG_CS].attr & SEG_L)
 		return key | KEY_64 | KEY_STACK32 | KEY_FLAT | KEY_FS | KEY_GS;
@@ -89,7 +90,8 @@ uint64_t cpu_tsc(struct cpu *c)
 void cpu_event(struct cpu *c, unsigned events)
 {
 	atomic_fetch_or(&c->events, events);
-	atomic_store(&c->attention, 1);
+	if (!atomic_exchange(&c->attention, 1) && c->x)
+		xlat_interrupt(c);
 	if (!atomic_load(&c->in_guest))
 		c->all->ops->wake(c->all->owner, c);
 }
@@ -259,20 +261,44 @@ void cpus_reset(struct cpus *s)
 
 /* --- making ----------------------------------------------------------------------------------------------------- */
 
-static struct cpu *cpu_new(struct cpus *s, unsigned index)
+/* Bytes of code memory for each processor. */
+static size_t code_size(const struct cpus_config *config)
+{
+	size_t all = (size_t)(config->tb_size ? config->tb_size : 32 * config->count) << 20;
+
+	return (all / config->count) & ~(size_t)0xfffff;
+}
+
+static void cpu_delete(struct cpu *c)
+{
+	if (!c)
+		return;
+	xlat_free(c);
+	code_free(c->code);
+	free(c);
+}
+
+static struct cpu *cpu_new(struct cpus *s, unsigned index, struct err *err)
 {
 	struct cpu *c = aligned_alloc(64, (sizeof(*c) + 63) & ~(size_t)63);
 
-	if (!c)
+	if (!c) {
+		err_set(err, "out of memory for processor %u", index);
 		return NULL;
-	memset(c, 0, sizeof(*c));
+	}
+	memset(c, 0, offsetof(struct cpu, indirect));
 	c->all = s;
 	c->index = index;
 	c->model = &s->model;
 	c->delivering = -1;
 	c->code = code_new();
 	if (!c->code) {
-		free(c);
+		err_set(err, "out of memory for the code of processor %u", index);
+		cpu_delete(c);
+		return NULL;
+	}
+	if (s->config.engine == CPU_XLAT && !xlat_new(c, code_size(&s->config), err)) {
+		cpu_delete(c);
 		return NULL;
 	}
 	mmu_init(c);
@@ -287,10 +313,6 @@ struct cpus *cpus_new(const struct cpus_config *config, struct err *err)
 	struct cpus *s;
 	unsigned k;
 
-	if (config->engine != CPU_INTERP) {
-		err_set(err, "the translator is not part of this build (interp is)");
-		return NULL;
-	}
 	s = calloc(1, sizeof(*s));
 	if (!s) {
 		err_set(err, "out of memory");
@@ -309,11 +331,9 @@ struct cpus *cpus_new(const struct cpus_config *config, struct err *err)
 		goto fail;
 	}
 	for (k = 0; k < s->count; k++) {
-		s->cpu[k] = cpu_new(s, k);
-		if (!s->cpu[k]) {
-			err_set(err, "out of memory for processor %u", k);
+		s->cpu[k] = cpu_new(s, k, err);
+		if (!s->cpu[k])
 			goto fail;
-		}
 	}
 	cpus_reset(s);
 	return s;
@@ -328,11 +348,8 @@ void cpus_free(struct cpus *s)
 
 	if (!s)
 		return;
-	for (k = 0; k < s->count; k++) {
-		if (s->cpu[k])
-			code_free(s->cpu[k]->code);
-		free(s->cpu[k]);
-	}
+	for (k = 0; k < s->count; k++)
+		cpu_delete(s->cpu[k]);
 	code_share_free(s);
 	free(s);
 }
@@ -491,7 +508,10 @@ static enum cpu_exit run(struct cpu *c)
 		}
 		if (c->left <= 0)
 			return CPU_EXIT_BUDGET;
-		interp_run(c);
+		if (c->x && xlat_usable(c))
+			xlat_run(c);
+		else
+			interp_run(c);
 	}
 }
 
@@ -501,6 +521,8 @@ enum cpu_exit cpu_run(struct cpu *c, uint64_t budget)
 
 	c->left = budget > INT64_MAX ? INT64_MAX : (int64_t)budget;
 	c->retired += (uint64_t)c->left;
+	if (c->x)
+		xlat_enter_thread(c);
 	outside_end(c);
 	lapic_timer_service(&c->apic, c->all->ops->now(c->all->owner));
 	do {

@@ -45,7 +45,7 @@ struct cpu_ops {
 	void (*ferr)(void *owner);
 };
 
-enum cpu_engine { CPU_INTERP, CPU_XLAT /* not built yet: cpus_new says so */ };
+enum cpu_engine { CPU_INTERP, CPU_XLAT };
 
 struct cpus_config {
 	const struct cpu_ops *ops;
@@ -55,6 +55,7 @@ struct cpus_config {
 	const char *model;              /* "qemu64", "x86-64-v2", "x86-64-v3", "max"; NULL: x86-64-v2 */
 	const char *features;           /* "+aes,-avx,avx2=off"; NULL: none */
 	uint64_t tsc_hz;                /* of the guest's TSC */
+	unsigned tb_size;               /* translator: MiB for translated code, of all processors together; 0: 32 each */
 	bool icount;                    /* time is counted in instructions: never look at the host's TSC */
 };
 
@@ -71,7 +72,10 @@ enum cpu_exit {
 	CPU_EXIT_HALT,                  /* HLT or wait-for-SIPI, and nothing pending: sleep until wake */
 	CPU_EXIT_SHUTDOWN,              /* triple fault: the machine resets */
 };
-/* Run until something of enum cpu_exit.  budget: guest instructions, exact.  Only on c's own thread. */
+/*
+ * Run until something of enum cpu_exit.  Only on c's own thread.  budget: guest instructions; exact with the interpreter and
+ * with icount, otherwise translated code is not counted and runs until it is kicked.
+ */
 enum cpu_exit cpu_run(struct cpu *c, uint64_t budget);
 /* Instructions retired since creation; exact whenever an op is called from cpu_run. */
 uint64_t cpu_instructions(const struct cpu *c);

@@ -34,6 +34,8 @@ struct walk {
 
 void outside_begin(struct cpu *c)
 {
+	if (c->xe.fpu)
+		xlat_save_vector(c);
 	atomic_store(&c->in_guest, false);
 }
 
@@ -51,6 +53,8 @@ uint8_t *phys_page(struct cpu *c, uint64_t gpa, bool *writable)
 	struct cpu_page p = { NULL, false };
 
 	if (!c->phys[slot].valid || c->phys[slot].gpa != page) {
+		if (c->xe.fpu)
+			xlat_save_vector(c);
 		if (lapic_covers(&c->apic, page) || !c->all->ops->page(c->all->owner, page, &p))
 			p.host = NULL;
 		c->phys[slot].gpa = page;
@@ -377,7 +381,7 @@ void tlb_flush(struct cpu *c, bool keep_global)
 	for (k = 0; k < ARRAY_SIZE(c->itlb[0]); k++)
 		c->itlb[0][k].page = c->itlb[1][k].page = 1;    /* no page address */
 	c->leave = true;
-	code_map_changed(c);
+	code_map_changed(c, keep_global);
 }
 
 void tlb_flush_page(struct cpu *c, uint64_t linear)
@@ -401,8 +405,10 @@ void tlb_flush_page(struct cpu *c, uint64_t linear)
 	}
 	for (k = 0; k < ARRAY_SIZE(c->itlb[0]); k++)
 		c->itlb[0][k].page = c->itlb[1][k].page = 1;
+	if (c->x && !xlat_maps_code(c, linear))
+		return;
 	c->leave = true;
-	code_map_changed(c);
+	code_map_changed(c, false);
 }
 
 void tlb_untag(struct cpu *c, uint64_t gpa)
@@ -501,6 +507,25 @@ static uint8_t *translate(struct cpu *c, uint64_t linear, enum access kind, uint
 	if (kind == ACC_WRITE && !ram)
 		return NULL;
 	return host + (linear & 0xfff);
+}
+
+bool tlb_fill(struct cpu *c, uint64_t linear, bool write)
+{
+	unsigned index = tlb_index(c);
+	struct tlb_entry *e;
+	struct walk w;
+	uint8_t *host;
+	bool ram;
+
+	if (walk(c, linear, write ? ACC_WRITE : ACC_READ, index == TLB_USER, index == TLB_SMAP, &w) >= 0)
+		return false;
+	host = phys_page(c, w.gpa, &ram);
+	if (!host || !(c->s.cr0 & CR0_PG || linear <= UINT32_MAX))
+		return false;
+	e = fill(c, index, linear, &w, host, ram);
+	if (ram)
+		e->gpa |= TLB_RAM;
+	return !write || e->write == PAGE_OF(linear);
 }
 
 /* Data breakpoints and alignment, for accesses that come here because of TLB_NEVER. */
@@ -787,6 +812,8 @@ void fetch_page(struct cpu *c, uint64_t linear, uint64_t *gpa, uint8_t **host)
 		c->itlb[user][slot].page = PAGE_OF(linear);
 		c->itlb[user][slot].gpa = PAGE_OF(w.gpa);
 		c->itlb[user][slot].host = phys_page(c, w.gpa, NULL);
+		if (c->x)
+			xlat_fetched(c, linear, w.global, w.large);
 	}
 	*gpa = c->itlb[user][slot].gpa;
 	*host = c->itlb[user][slot].host;

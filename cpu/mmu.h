@@ -15,6 +15,11 @@ void mmu_init(struct cpu *c);
 /* Forget translations: all (keep_global: but those of global pages), or of one linear page. */
 void tlb_flush(struct cpu *c, bool keep_global);
 void tlb_flush_page(struct cpu *c, uint64_t linear);
+/*
+ * Enter the page of a data access by the running privilege: true: its tag for that access is there now.  Otherwise it faults
+ * (nothing is raised) or is not for a TLB.  Uses no vector registers.
+ */
+bool tlb_fill(struct cpu *c, uint64_t linear, bool write);
 /* Take the write tags off the page at gpa, which now holds code. */
 void tlb_untag(struct cpu *c, uint64_t gpa);
 /* The machine's memory map changed. */

@@ -79,7 +79,9 @@ enum {
 	KEY_USER = 1 << 4,              /* CPL 3 */
 	KEY_FS = 1 << 5, KEY_GS = 1 << 6, /* these too need only their base added */
 	KEY_REAL = 1 << 7,              /* real or virtual-8086 mode: some instructions are not there */
-	KEY_BITS = 8,
+	KEY_SMAP = 1 << 8,              /* supervisor, and user pages are refused */
+	KEY_BITS = 9,
+	KEY_XLAT = 1 << 15,             /* of a block: it is the translator's */
 };
 
 /*
@@ -117,6 +119,7 @@ struct block;
 struct uop;
 struct generic;
 struct code_cache;
+struct xlat;
 
 /* The MSRs that are only stored; those with an effect of their own are fields of struct cpu_state. */
 struct msr_state {
@@ -159,6 +162,21 @@ struct cpu_state {
 	uint64_t rng;                   /* RDRAND under icount */
 	struct fpu_area fpu;
 };
+
+/* What translated code reaches by itself (cpu/xlat). */
+struct xlat_env {
+	struct cpu *self;
+	uint64_t enter_at;              /* host address */
+	uint64_t exit_rip, tmp;
+	uint32_t exit_kind, exit_arg;
+	uint32_t branch;                /* the last indirect branch, as an exit_arg */
+	uint32_t image;                 /* arithmetic flags as LAHF and SETO AL leave them in AX */
+	uint32_t mxcsr;                 /* the host's default */
+	uint8_t fpu;                    /* vector state is on the host's units: 0 no, 1 x87 and SSE, 2 AVX too */
+	uint32_t load_fpu;              /* it goes there with the next entry */
+	atomic_int thread;              /* that runs this processor, as the kernel numbers it */
+};
+enum { IND_TABLES = 3 };
 
 struct cpus {
 	struct cpus_config config;
@@ -217,6 +235,7 @@ struct cpu {
 	bool step;                      /* one instruction at a time: TF, instruction breakpoints, a shadow */
 	bool leave;                     /* leave the block after this instruction: mode or code changed */
 
+	struct xlat_env xe;
 	struct cpu_state s;
 
 	uint64_t retired;               /* when the budget began, plus it: instructions = retired - left */
@@ -233,12 +252,14 @@ struct cpu {
 	const struct cpu_model *model;
 	struct jump jumps[JUMPS];
 	struct code_cache *code;
+	struct xlat *x;                 /* NULL: the interpreter is the engine */
 	struct cpu_work work;
 	unsigned index;
 	bool no_fast;                   /* tests: every instruction through its generic handler */
 	struct { uint64_t gpa; uint8_t *host; bool writable, valid; } phys[64];  /* answers of ops->page for table walks */
 	struct tlb tlbs[TLB_COUNT];
 	struct { uint64_t page, gpa; uint8_t *host; } itlb[2][256];
+	void *indirect[IND_TABLES][65536];      /* by the low bits of RIP: where translated code for it may be; last: not cleared when made */
 };
 
 /* --- cpu.c ------------------------------------------------------------------------------------------------------ */

@@ -20,6 +20,7 @@
 #include "cpu/interp/interp.h"
 #include "cpu/mmu.h"
 #include "cpu/seg.h"
+#include "cpu/xlat/run.h"
 
 op_handler op_table[OP_COUNT];
 
@@ -84,7 +85,7 @@ static struct block *run_generic_end(struct cpu *c, const struct uop *u)
 }
 
 /* What this processor in this mode makes of a decoded instruction. */
-static void gate(const struct cpu *c, struct insn *i)
+void interp_gate(const struct cpu *c, struct insn *i)
 {
 	cpuid_gate(c->model, i);
 	if (i->traits & INSN_NOREAL && c->key & KEY_REAL)
@@ -98,7 +99,7 @@ static void decode_again(struct cpu *c, const struct uop *u, struct insn *i)
 	const struct block *b = c->block;
 
 	insn_decode(i, b->code + u->offset, 4096 - (b->gpa & 0xfff) - u->offset, modes[b->key & KEY_CODE]);
-	gate(c, i);
+	interp_gate(c, i);
 }
 
 struct block *hot_miss(struct cpu *c, const struct uop *u)
@@ -214,13 +215,18 @@ static void decode_one(struct cpu *c, uint64_t linear, struct insn *i, bool *cro
 		fault_gp(c, 0);
 	if (!code64(c) && c->s.rip + i->len - 1 > c->s.seg[SEG_CS].limit)
 		fault_gp(c, 0);
-	gate(c, i);
+	interp_gate(c, i);
+}
+
+void interp_generic(struct generic *g, const struct insn *i)
+{
+	g->handler = op_table[i->op];
+	g->insn = *i;
 }
 
 static void set_generic(struct uop *u, struct generic *g, const struct insn *i, bool end)
 {
-	g->handler = op_table[i->op];
-	g->insn = *i;
+	interp_generic(g, i);
 	u->run = end ? run_generic_end : run_generic;
 	u->imm = (uintptr_t)g;
 }
@@ -254,7 +260,7 @@ static struct block *decode_block(struct cpu *c, uint64_t linear, uint64_t gpa, 
 
 		if (insn_decode(i, bytes + at, room - at, code_mode(c)) != DECODE_OK || at + i->len > left_in_cs)
 			break;
-		gate(c, i);
+		interp_gate(c, i);
 		if (log_mask & LOG_IN_ASM)
 			log_insn(c, i, rip + at);
 		at += i->len;
@@ -357,12 +363,31 @@ static uint64_t linear_rip(const struct cpu *c)
 }
 
 /* Run exactly one instruction, from a block that nobody keeps. */
-static void step(struct cpu *c)
+void interp_one(struct cpu *c, const struct generic *g)
 {
 	struct {
 		struct block b;
 		struct uop uops[2];
 	} one;
+
+	one.b = (struct block){ .gpa = NO_PAGE, .page2 = NO_PAGE, .key = c->key, .n = 1, .bytes = g->insn.len, .valid = true };
+	memset(one.uops, 0, sizeof(one.uops));
+	one.uops[0].len = g->insn.len;
+	one.uops[0].run = ends_block(&g->insn) ? run_generic_end : run_generic;
+	one.uops[0].imm = (uintptr_t)g;
+	one.uops[1].run = run_stop;
+	one.uops[1].offset = g->insn.len;
+	c->s.gpr[17] = c->s.rip;
+	c->block = &one.b;
+	c->leave = false;
+	c->left--;
+	one.uops[0].run(c, &one.uops[0]);
+	c->cur = NULL;
+	c->block = NULL;
+}
+
+void interp_step(struct cpu *c)
+{
 	struct generic g;
 	struct insn i;
 	bool crosses;
@@ -372,19 +397,8 @@ static void step(struct cpu *c)
 	decode_one(c, linear_rip(c), &i, &crosses);
 	if (log_mask & LOG_IN_ASM)
 		log_insn(c, &i, c->s.rip);
-	one.b = (struct block){ .gpa = NO_PAGE, .page2 = NO_PAGE, .key = c->key, .n = 1, .bytes = i.len, .valid = true };
-	memset(one.uops, 0, sizeof(one.uops));
-	one.uops[0].len = i.len;
-	set_generic(&one.uops[0], &g, &i, ends_block(&i));
-	one.uops[1].run = run_stop;
-	one.uops[1].offset = i.len;
-	c->s.gpr[17] = c->s.rip;
-	c->block = &one.b;
-	c->leave = false;
-	c->left--;
-	one.uops[0].run(c, &one.uops[0]);
-	c->cur = NULL;
-	c->block = NULL;
+	interp_generic(&g, &i);
+	interp_one(c, &g);
 }
 
 /* One instruction with all that hangs on it: breakpoints, TF, the end of a shadow. */
@@ -403,7 +417,7 @@ static void careful_step(struct cpu *c)
 		}
 	}
 	c->s.shadow = 0;
-	step(c);
+	interp_step(c);
 	c->s.flags &= ~(uint32_t)FLAG_RF;
 	if (trap)
 		c->debug_hit |= 1 << 14;
@@ -432,13 +446,41 @@ static void log_block(const struct cpu *c)
 		 (unsigned long long)c->s.gpr[RBP], (unsigned long long)c->s.gpr[RSP]);
 }
 
+/* The block at s.rip, NULL: it must be stepped. */
+static struct block *block_here(struct cpu *c)
+{
+	uint64_t linear = linear_rip(c);
+	const struct jump *j = &c->jumps[jump_slot(linear)];
+	struct block *b = j->block;
+
+	if (j->linear != linear || j->tag != c->jump_tag || !b->valid ||
+	    (!(c->key & KEY_FLAT) && c->s.rip + b->bytes - 1 > c->s.seg[SEG_CS].limit))
+		b = find_block(c, linear);
+	return b;
+}
+
+void interp_block(struct cpu *c)
+{
+	struct block *b = block_here(c);
+
+	if (!b || c->left < b->n) {
+		interp_step(c);
+		return;
+	}
+	c->s.gpr[17] = c->s.rip;
+	c->block = b;
+	c->left -= b->n;
+	if (b->uops[0].run(c, b->uops))
+		c->s.rip = c->s.gpr[17];
+	c->cur = NULL;
+	c->block = NULL;
+}
+
 /* s.rip says where; returns when the run loop must look at something. */
 void interp_run(struct cpu *c)
 {
 	const bool log = log_mask & LOG_CPU;
 	struct block *b;
-	struct jump *j;
-	uint64_t linear;
 
 	while (!atomic_load_explicit(&c->attention, memory_order_relaxed)) {
 		c->cur = NULL;
@@ -446,7 +488,7 @@ void interp_run(struct cpu *c)
 		c->leave = false;
 		if (c->debug_hit)
 			debug_trap(c);
-		if (c->left <= 0)
+		if (c->left <= 0 || (c->x && xlat_usable(c)))
 			return;
 		if (log)
 			log_block(c);
@@ -454,16 +496,10 @@ void interp_run(struct cpu *c)
 			careful_step(c);
 			continue;
 		}
-		linear = linear_rip(c);
-		j = &c->jumps[jump_slot(linear)];
-		b = j->block;
-		if (j->linear != linear || j->tag != c->jump_tag || !b->valid ||
-		    (!(c->key & KEY_FLAT) && c->s.rip + b->bytes - 1 > c->s.seg[SEG_CS].limit)) {
-			b = find_block(c, linear);
-			if (!b) {
-				step(c);
-				continue;
-			}
+		b = block_here(c);
+		if (!b) {
+			interp_step(c);
+			continue;
 		}
 		c->s.gpr[17] = c->s.rip;
 		c->block = b;
@@ -474,7 +510,7 @@ void interp_run(struct cpu *c)
 				c->s.rip = c->s.gpr[17];
 				c->block = NULL;
 				if (c->left)
-					step(c);
+					interp_step(c);
 				break;
 			}
 			b = b->uops[0].run(c, b->uops);

@@ -250,6 +250,7 @@ bool diff_one(const struct diff_case *c, const uint8_t *data, char *text, size_t
 	memcpy(sim_code() + at, native_code() + at, MIN(64u, CODE_SIZE - at));
 	memcpy(native_data(), data, DATA_WRITABLE);
 	memcpy(sim_data(), data, DATA_WRITABLE);
+	native_arm();
 	native_run(c->mode, &h);
 	sim_run(c->mode, &g);
 	memset(native_code() + at, 0xcc, MIN(64u, CODE_SIZE - at));

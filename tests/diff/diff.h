@@ -60,6 +60,7 @@ void native_seal(const uint8_t *data);  /* first contents of the pages; once */
 void native_run(unsigned mode, struct diff_state *s);
 
 /* Ours. */
+void sim_use(enum cpu_engine e);       /* before sim_init: which engine; the interpreter if not said */
 bool sim_init(const char *model, const char **why);
 uint8_t *sim_code(void), *sim_data(void);
 void sim_seal(const uint8_t *data);

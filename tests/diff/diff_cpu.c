@@ -2,10 +2,10 @@
 /*
  * diff_cpu: our processor against the host's on random cases.
  *
- *	diff_cpu [-n cases] [-s seed] [-m 16|32|64] [-o operation] [-c instructions] [-f class] [-k first] [-g] [-v]
+ *	diff_cpu [-n cases] [-s seed] [-m 16|32|64] [-o operation] [-c instructions] [-f class] [-k first] [-g] [-v] [-x]
  *
  * -k: the first case to run (as a report names it).  class: x87, mmx, sse, avx, other.  -g: generic handlers only.
- * -v: every difference, not one per operation.  The cases run in a child, which a wild case may kill: the next one
+ * -v: every difference, not one per operation.  -x: the translator.  The cases run in a child, which a wild case may kill: the next one
  * goes on behind that case.  Exit status 1 if something differs.
  */
 #include "tests/diff/diff.h"
@@ -111,7 +111,7 @@ static void parse(int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "n:s:m:o:c:f:k:gv")) != -1) {
+	while ((o = getopt(argc, argv, "n:s:m:o:c:f:k:gvx")) != -1) {
 		switch (o) {
 		case 'n':
 			options.cases = strtoull(optarg, NULL, 0);
@@ -136,6 +136,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'g':
 			options.generic = true;
+			break;
+		case 'x':
+			sim_use(CPU_XLAT);
 			break;
 		case 'v':
 			options.verbose = true;

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "cpu/interp/interp.h"
 #include "cpu/model.h"
+#include "cpu/xlat/run.h"
 
 enum {                                  /* guest-physical */
 	PML4 = 0x1000, PDPT = 0x2000, PD = 0x3000, PT = 0x4000, PDPT_HIGH = 0x5000, PD_HIGH = 0x6000, PT_HIGH = 0x7000,
@@ -19,6 +20,7 @@ enum {                                  /* guest-physical */
 };
 #define HIGH 0xffffffff80000000ull      /* the supervisor's pages */
 
+static enum cpu_engine engine = CPU_INTERP;
 static uint8_t *ram;
 static struct cpus *cpus;
 static struct cpu *cpu;
@@ -157,7 +159,7 @@ bool sim_init(const char *model, const char **why)
 {
 	static struct err err;
 	struct cpus_config config = {
-		.ops = &ops, .count = 1, .engine = CPU_INTERP, .model = model ? model : "max", .tsc_hz = 1000000000,
+		.ops = &ops, .count = 1, .engine = engine, .model = model ? model : "max", .tsc_hz = 1000000000,
 		.icount = true,
 	};
 	struct cpu_state *s;
@@ -188,7 +190,14 @@ bool sim_init(const char *model, const char **why)
 	s->gdt.limit = 0x3f;
 	s->tr = (struct segment){ .selector = 0x38, .attr = 0x8b, .limit = 103, .base = HIGH + TSS };
 	s->run = RUN_RUNNING;
+	if (engine == CPU_XLAT)
+		xlat_set_exact(cpu, true);
 	return true;
+}
+
+void sim_use(enum cpu_engine e)
+{
+	engine = e;
 }
 
 void sim_seal(const uint8_t *data)
@@ -253,6 +262,8 @@ void sim_run(unsigned mode, struct diff_state *d)
 	s->shadow = 0;
 	s->cr2 = 0;
 	cpu_mode_changed(cpu);
+	if (engine == CPU_XLAT)
+		xlat_take_signals();
 	e = cpu_run(cpu, 2000);
 	memcpy(d->gpr, s->gpr, sizeof(d->gpr));
 	d->fpu = s->fpu;

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What translated code calls while the guest's vector state is on the host's units.  This file and mmu.c are compiled
+ * without vector instructions; where they call out, outside_begin() or xlat_save_vector() puts that state into memory first.
+ */
+#include "cpu/mmu.h"
+#include "cpu/xlat/xlat.h"
+
+/*
+ * Bring the page of an access into the TLB: true: the access will hit now.  False, nothing lost: it faults, is not plain
+ * memory, crosses a page, or someone wants this processor's attention.
+ */
+bool xlat_fill(struct cpu *c, uint64_t linear, uint32_t arg, bool write)
+{
+	unsigned size = 1u << (arg & ((1 << ARG_SIZE_BITS) - 1));
+
+	c->x->count.fills++;
+	return (linear & 0xfff) + size <= 4096 && tlb_fill(c, linear, write);
+}
+
+enum { MXCSR_MASKS = 0x1f80, FCW_MASKS = 0x3f };
+
+/*
+ * What of the vector state may be live: 0 nothing (unavailable to the guest now, or an exception is not masked: those are
+ * the interpreter's), 1 x87 to SSE, 2 AVX too.  The host's faults for what is masked are the guest's.
+ */
+unsigned xlat_fpu_ready(struct cpu *c, uint64_t unused, uint32_t arg)
+{
+	unsigned need = arg & ((1 << ARG_SIZE_BITS) - 1), have;
+
+	(void)unused;
+	c->x->count.fpu_loads++;
+	if (c->s.cr0 & (CR0_EM | CR0_TS) || !(c->s.cr4 & CR4_OSFXSR))
+		return 0;
+	if ((c->s.fpu.mxcsr & MXCSR_MASKS) != MXCSR_MASKS || (c->s.fpu.fcw & FCW_MASKS) != FCW_MASKS)
+		return 0;
+	have = c->s.cr4 & CR4_OSXSAVE && (c->s.xcr0 & 6) == 6 ? 2 : 1;
+	return need <= have ? have : 0;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* A block being generated; shared by the files that emit guest instructions (gen*.c). */
+#ifndef CPU_XLAT_GEN_H
+#define CPU_XLAT_GEN_H
+
+#include "cpu/xlat/xlat.h"
+
+enum { MAX_OUT = 4 * BLOCK_INSNS };
+
+/* Code that lies behind the block: taken rarely. */
+struct out {
+	enum out_kind { OUT_FILL_READ, OUT_FILL_WRITE, OUT_FPU, OUT_SLOW } kind;
+	uint8_t *from, *back;           /* the branch's field; where it goes on (not OUT_SLOW) */
+	uint32_t arg;
+};
+
+struct gen {
+	struct cpu *c;
+	struct xlat *x;
+	struct xblock *xb;
+	struct buf b;
+	uint8_t *start;                 /* host code of the block, as written */
+	const uint8_t *raw;             /* guest bytes of the block */
+	struct insn insn[BLOCK_INSNS];
+	uint16_t at[BLOCK_INSNS + 1];   /* their places in raw[] */
+	uint16_t need[BLOCK_INSNS + 1]; /* flags that are live before each */
+	unsigned n, k;
+	uint64_t rip;                   /* of the block */
+	uint32_t key, number;
+	int32_t tlb;                    /* offset of the TLB in struct cpu */
+	bool wide;                      /* 64-bit code */
+	enum flags_at fl;
+	unsigned fpu;                   /* env.fpu was found to be at least this */
+	bool ended;                     /* nothing comes behind the last instruction */
+	struct out out[MAX_OUT];
+	unsigned outs;
+	struct link link[BLOCK_INSNS + 2];
+	uint8_t *link_field[BLOCK_INSNS + 2];
+	unsigned links;
+	struct site site[BLOCK_INSNS + 1];
+	bool slow[BLOCK_INSNS];
+};
+
+/* --- for templates ---------------------------------------------------------------------------------------------- */
+static inline struct rm gpr_home(unsigned guest)
+{
+	return rm_gs((int32_t)(offsetof(struct cpu, s.gpr) + guest * 8));
+}
+#define ENV(field) rm_gs((int32_t)offsetof(struct cpu, xe.field))
+#define CPU(field) rm_gs((int32_t)offsetof(struct cpu, field))
+
+/* Host register of a guest's, -1: it lives in memory. */
+static inline int host_of(unsigned guest)
+{
+	return guest == RSP ? HSPG : guest >= 9 && guest <= 11 ? -1 : (int)guest;
+}
+
+static inline const struct insn *cur(const struct gen *g) { return &g->insn[g->k]; }
+static inline uint64_t rip_behind(const struct gen *g)
+{
+	uint64_t rip = g->rip + g->at[g->k + 1];
+
+	return g->wide ? rip : (uint32_t)rip;
+}
+
+/* The host's flags are about to change for our own purposes.  Uses T1. */
+void gen_clobber(struct gen *g);
+/* The flags are needed in the host's. */
+void gen_flags(struct gen *g);
+/* The next host instruction is the one that changes the guest's state: until there it may be begun again. */
+void gen_commit(struct gen *g);
+/* Linear address of insn.mem to T0; uses T1.  False: not possible in line. */
+bool gen_linear(struct gen *g);
+/* T0 is a linear address: host address to T0 + T1 (fault or device: to the interpreter). */
+struct rm gen_access(struct gen *g, unsigned size, bool write);
+/* Vector or x87 state is going to be used (level 2: AVX). */
+void gen_fpu(struct gen *g, unsigned level);
+/* Leave for rip, directly; `insn` branches there.  Emits a jump, or with cc >= 0 a conditional one. */
+void gen_exit(struct gen *g, int cc, uint64_t rip);
+/* T0 has the RIP to go to; flags are FL_SAVED. */
+void gen_indirect(struct gen *g);
+
+/* What the register fields of an instruction's encoding name. */
+enum field { F_NONE, F_EXT, F_GPR, F_OTHER };
+/* Emit the current instruction as it is, with operands where they are now.  False: not possible in line. */
+bool gen_copy(struct gen *g, enum field reg, enum field rm, enum field vvvv);
+
+/* The current instruction; false: it goes to the interpreter, nothing was emitted.  Each for its part of them. */
+bool gen_integer(struct gen *g);
+bool gen_stack(struct gen *g);
+bool gen_branch(struct gen *g);
+bool gen_vector(struct gen *g);
+
+#endif

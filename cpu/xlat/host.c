@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the translator asks the operating system for: code memory (one mapping that is written, another that is executed),
+ * the GS base, and signals.
+ *
+ * Translated code asks nobody whether something is pending; who wants its attention sends a signal.  The handler leads
+ * it out: at once if the guest instruction that it interrupted has not changed anything yet, otherwise by single steps of
+ * the host to where the next one begins.  Faults of the host's own (#DE, and #GP by a misaligned operand) are the
+ * guest's: the instruction goes to the interpreter, which raises them as they should be.
+ */
+#define REG_RIP UCONTEXT_RIP            /* the decoder has one too */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#undef REG_RIP
+
+#include <asm/prctl.h>
+
+#include "base/log.h"
+#include "cpu/xlat/run.h"
+#include "cpu/xlat/xlat.h"
+
+enum { SIG_ATTENTION = SIGUSR2, EFLAGS_TF = 0x100 };
+
+static _Thread_local struct cpu *running;       /* whose GS base and signals this thread has */
+
+/* --- code memory ------------------------------------------------------------------------------------------------ */
+
+bool host_code_new(struct xlat *x, size_t size, struct err *err)
+{
+	int fd = memfd_create("tenbox-code", MFD_CLOEXEC);
+	void *rw, *rx;
+
+	if (fd < 0) {
+		err_set(err, "no memory for translated code: memfd_create: %s", strerror(errno));
+		return false;
+	}
+	if (ftruncate(fd, (off_t)size) < 0) {
+		err_set(err, "no memory for translated code: %s", strerror(errno));
+		close(fd);
+		return false;
+	}
+	rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+	if (rw == MAP_FAILED || rx == MAP_FAILED) {
+		err_set(err, "this host does not let memory be executed: mmap: %s", strerror(errno));
+		if (rw != MAP_FAILED)
+			munmap(rw, size);
+		if (rx != MAP_FAILED)
+			munmap(rx, size);
+		close(fd);
+		return false;
+	}
+	close(fd);
+	x->rw = rw;
+	x->rx = rx;
+	x->size = (uint32_t)size;
+	return true;
+}
+
+void host_code_free(struct xlat *x)
+{
+	if (x->rw)
+		munmap(x->rw, x->size);
+	if (x->rx)
+		munmap(x->rx, x->size);
+}
+
+/* --- signals ---------------------------------------------------------------------------------------------------- */
+
+static const struct xblock *block_at(const struct xlat *x, uint32_t offset)
+{
+	uint32_t low = 0, high = x->blocks;
+
+	while (low < high) {            /* the last one that begins at or before it */
+		uint32_t mid = (low + high) / 2;
+
+		if (x->block[mid]->indirect <= offset)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low && offset < x->block[low - 1]->host_end ? x->block[low - 1] : NULL;
+}
+
+/* The guest instruction whose code holds the offset; -1: none (before the first, or behind the block). */
+static int insn_at(const struct xblock *b, uint32_t offset)
+{
+	unsigned low = 0, high = b->b.n;
+
+	if (offset < b->host || offset - b->host >= b->site[b->b.n].host)
+		return -1;
+	offset -= b->host;
+	while (high - low > 1) {
+		unsigned mid = (low + high) / 2;
+
+		if (b->site[mid].host <= offset)
+			low = mid;
+		else
+			high = mid;
+	}
+	return (int)low;
+}
+
+static void lead_out(const struct xlat *x, greg_t *r, const struct xblock *b, unsigned k, uint32_t stub)
+{
+	r[REG_R10] = (greg_t)((uint64_t)b->number << (ARG_INSN_BITS + ARG_SIZE_BITS) | k << ARG_SIZE_BITS);
+	r[UCONTEXT_RIP] = (greg_t)(uintptr_t)xlat_rx(x, stub);
+}
+
+static bool in_code(const struct xlat *x, greg_t rip)
+{
+	return (uint64_t)rip - (uintptr_t)x->rx < x->used;
+}
+
+/* In code memory and attention is wanted.  True: on the way out; false: step on. */
+static bool try_out(const struct xlat *x, greg_t *r)
+{
+	uint32_t at = (uint32_t)((uint64_t)r[UCONTEXT_RIP] - (uintptr_t)x->rx), off;
+	const struct xblock *b = at >= x->first ? block_at(x, at) : NULL;
+	const struct site *s;
+	int k = b ? insn_at(b, at) : -1;
+
+	if (k < 0)
+		return false;
+	s = &b->site[k];
+	off = at - b->host;
+	if (off == s->host) {
+		lead_out(x, r, b, (unsigned)k, s->saved ? x->stub.async_saved : x->stub.async_host);
+		return true;
+	}
+	if (off >= s->roll_from && off <= s->roll_to) {
+		lead_out(x, r, b, (unsigned)k, s->roll_saved ? x->stub.async_saved : x->stub.async_host);
+		return true;
+	}
+	return false;
+}
+
+static void on_attention(int sig, siginfo_t *info, void *context)
+{
+	greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+	struct cpu *c = running;
+
+	(void)sig;
+	(void)info;
+	if (!c || !in_code(c->x, r[UCONTEXT_RIP]) || !atomic_load_explicit(&c->attention, memory_order_relaxed))
+		return;
+	if (!try_out(c->x, r))
+		r[REG_EFL] |= EFLAGS_TF;
+}
+
+static struct sigaction old_trap, old_segv, old_bus, old_fpe;
+
+/* Not ours: to whoever had the signal before. */
+static void pass_on(int sig, siginfo_t *info, void *context)
+{
+	const struct sigaction *old = sig == SIGTRAP ? &old_trap : sig == SIGSEGV ? &old_segv : sig == SIGBUS ? &old_bus : &old_fpe;
+
+	if (old->sa_flags & SA_SIGINFO && old->sa_sigaction)
+		old->sa_sigaction(sig, info, context);
+	else if (old->sa_handler != SIG_IGN && old->sa_handler != SIG_DFL)
+		old->sa_handler(sig);
+	else
+		signal(sig, SIG_DFL);           /* and again */
+}
+
+static void on_step(int sig, siginfo_t *info, void *context)
+{
+	greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+	struct cpu *c = running;
+
+	if (!c || !(r[REG_EFL] & EFLAGS_TF)) {
+		pass_on(sig, info, context);
+		return;
+	}
+	if (!in_code(c->x, r[UCONTEXT_RIP]) || try_out(c->x, r))
+		r[REG_EFL] &= ~(greg_t)EFLAGS_TF;
+}
+
+static void on_fault(int sig, siginfo_t *info, void *context)
+{
+	greg_t *r = ((ucontext_t *)context)->uc_mcontext.gregs;
+	struct cpu *c = running;
+	const struct xblock *b;
+	const struct site *s;
+	uint32_t at;
+	int k;
+
+	if (!c || !in_code(c->x, r[UCONTEXT_RIP])) {
+		pass_on(sig, info, context);
+		return;
+	}
+	at = (uint32_t)((uint64_t)r[UCONTEXT_RIP] - (uintptr_t)c->x->rx);
+	b = block_at(c->x, at);
+	k = b ? insn_at(b, at) : -1;
+	s = k >= 0 ? &b->site[k] : NULL;
+	if (!s || at - b->host != s->commit) {
+		pass_on(sig, info, context);
+		return;
+	}
+	lead_out(c->x, r, b, (unsigned)k, s->commit_saved ? c->x->stub.slow_saved : c->x->stub.slow_host);
+	r[REG_EFL] &= ~(greg_t)EFLAGS_TF;
+}
+
+static void take(int sig, void (*handler)(int, siginfo_t *, void *), struct sigaction *old)
+{
+	struct sigaction now, action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK | SA_NODEFER };
+
+	sigemptyset(&action.sa_mask);
+	if (sigaction(sig, &action, &now) == 0 && old && now.sa_sigaction != handler)
+		*old = now;
+}
+
+void xlat_take_signals(void)
+{
+	take(SIG_ATTENTION, on_attention, NULL);
+	take(SIGTRAP, on_step, &old_trap);
+	take(SIGSEGV, on_fault, &old_segv);
+	take(SIGBUS, on_fault, &old_bus);
+	take(SIGFPE, on_fault, &old_fpe);
+}
+
+static void unblock(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIG_ATTENTION);
+	sigaddset(&set, SIGTRAP);
+	sigaddset(&set, SIGSEGV);
+	sigaddset(&set, SIGBUS);
+	sigaddset(&set, SIGFPE);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* --- threads ---------------------------------------------------------------------------------------------------- */
+
+static void set_gs(void *base)
+{
+	static int fsgsbase = -1;
+
+	if (fsgsbase < 0)
+		fsgsbase = getauxval(AT_HWCAP2) >> 1 & 1;
+	if (fsgsbase)
+		__asm__ volatile("wrgsbase %0" : : "r"(base));
+	else
+		syscall(SYS_arch_prctl, ARCH_SET_GS, base);
+}
+
+void host_enter_thread(struct cpu *c)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	if (running == c)
+		return;
+	pthread_once(&once, xlat_take_signals);
+	if (!running)
+		unblock();
+	running = c;
+	set_gs(c);
+	atomic_store(&c->xe.thread, (int)syscall(SYS_gettid));
+}
+
+void host_forget(struct cpu *c)
+{
+	if (running == c)
+		running = NULL;
+}
+
+void xlat_interrupt(struct cpu *c)
+{
+	int thread = atomic_load(&c->xe.thread);
+
+	if (thread && running != c)
+		syscall(SYS_tgkill, getpid(), thread, SIG_ATTENTION);
+}

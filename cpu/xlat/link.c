@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ways from block to block, and their end.  A direct exit within its page is patched into the code: the target is what
+ * it is as long as the page's bytes are.  One that leaves its page goes through a slot in memory, and indirect branches
+ * through a table by the low bits of RIP; both hold only as long as linear pages mean the same code, and are reset when
+ * that may have changed.  Kernel code that lies in global pages outlives a change of address space.
+ */
+#include "cpu/xlat/run.h"
+#include "cpu/xlat/xlat.h"
+
+static void put32(struct xlat *x, uint32_t field, uint32_t to)
+{
+	int32_t d = (int32_t)(to - (field + 4));
+
+	memcpy(x->rw + field, &d, 4);
+}
+
+static void point(struct xlat *x, const struct link *l, uint32_t to)
+{
+	uint64_t address = (uintptr_t)xlat_rx(x, to);
+
+	if (l->slot)
+		memcpy(x->rw + l->field, &address, 8);
+	else
+		put32(x, l->field, to);
+}
+
+static void unlink_it(struct xlat *x, struct link *l)
+{
+	struct link **at = &l->to->in;
+
+	while (*at != l)
+		at = &(*at)->next_in;
+	*at = l->next_in;
+	l->to = NULL;
+	point(x, l, l->stub);
+	x->count.unlinks++;
+}
+
+static bool upper(uint64_t rip) { return rip >> 63; }
+
+/* Slots that lead to either half of the addresses, or both. */
+static void reset_slots(struct xlat *x, bool kernel, bool user)
+{
+	unsigned k, kept = 0;
+
+	for (k = 0; k < x->slots_used; k++) {
+		struct link *l = x->slots[k];
+
+		if (l->to && !(upper(l->rip) ? kernel : user)) {
+			x->slots[kept++] = l;
+			continue;
+		}
+		l->listed = false;
+		if (l->to)
+			unlink_it(x, l);
+	}
+	x->slots_used = kept;
+}
+
+static void reset_table(struct cpu *c, unsigned t)
+{
+	struct xlat *x = c->x;
+	void *miss = xlat_rx(x, x->stub.miss);
+	unsigned k, n = x->ind_count[t];
+
+	if (n > ARRAY_SIZE(x->ind_used[t])) {
+		for (k = 0; k < ARRAY_SIZE(c->indirect[t]); k++)
+			c->indirect[t][k] = miss;
+	} else {
+		for (k = 0; k < n; k++)
+			c->indirect[t][x->ind_used[t][k]] = miss;
+	}
+	x->ind_count[t] = 0;
+}
+
+unsigned xlat_ind_table(struct cpu *c)
+{
+	unsigned t = c->key & KEY_USER ? 1 : c->key & KEY_SMAP ? 0 : 2;
+
+	if (c->x->ind_key[t] != c->key) {
+		reset_table(c, t);
+		c->x->ind_key[t] = c->key;
+	}
+	return t;
+}
+
+void xlat_link(struct cpu *c, struct link *l, struct xblock *to)
+{
+	struct xlat *x = c->x;
+
+	if (l->to)
+		return;
+	if (l->slot && !l->listed) {
+		if (x->slots_used == ARRAY_SIZE(x->slots))
+			reset_slots(x, true, true);
+		x->slots[x->slots_used++] = l;
+		l->listed = true;
+	}
+	l->to = to;
+	l->next_in = to->in;
+	to->in = l;
+	point(x, l, l->saved ? to->saved : to->direct);
+	x->count.links++;
+}
+
+void xlat_remember(struct cpu *c, struct xblock *b)
+{
+	struct xlat *x = c->x;
+	unsigned t = b->ind, slot = (uint16_t)b->rip;
+
+	if (x->ind_count[t] < ARRAY_SIZE(x->ind_used[t]))
+		x->ind_used[t][x->ind_count[t]] = (uint16_t)slot;
+	if (x->ind_count[t] <= ARRAY_SIZE(x->ind_used[t]))
+		x->ind_count[t]++;
+	c->indirect[t][slot] = xlat_rx(x, b->indirect);
+}
+
+/* --- called by others ------------------------------------------------------------------------------------------- */
+
+void xlat_drop(struct cpu *c, struct block *block)
+{
+	struct xblock *b = (struct xblock *)block;
+	struct xlat *x = c->x;
+	unsigned k;
+
+	while (b->in)
+		unlink_it(x, b->in);
+	for (k = 0; k < b->links; k++)
+		if (b->link[k].to)
+			unlink_it(x, &b->link[k]);
+	if (c->indirect[b->ind][(uint16_t)b->rip] == xlat_rx(x, b->indirect))
+		c->indirect[b->ind][(uint16_t)b->rip] = xlat_rx(x, x->stub.miss);
+	x->count.drops++;
+}
+
+void xlat_reset(struct cpu *c)
+{
+	struct xlat *x = c->x;
+	unsigned t, k;
+
+	for (t = 0; t < IND_TABLES; t++)
+		for (k = 0; k < ARRAY_SIZE(c->indirect[t]); k++)
+			c->indirect[t][k] = xlat_rx(x, x->stub.miss);
+	memset(x->ind_count, 0, sizeof(x->ind_count));
+	x->slots_used = 0;
+	x->used = x->first;
+	x->blocks = 0;
+	x->count.flushes++;
+	memset(x->exec_pages, 0, sizeof(x->exec_pages));
+	memset(x->exec_gigs, 0, sizeof(x->exec_gigs));
+	x->kernel_local = false;
+}
+
+static unsigned page_hash(uint64_t page) { return (unsigned)(page ^ page >> 12 ^ page >> 24) & 4095; }
+
+void xlat_fetched(struct cpu *c, uint64_t linear, bool global, bool large)
+{
+	struct xlat *x = c->x;
+	unsigned h = page_hash(linear >> 12);
+
+	x->exec_pages[h / 64] |= 1ull << h % 64;
+	if (large)
+		x->exec_gigs[linear >> 30 >> 6 & 3] |= 1ull << (linear >> 30 & 63);
+	if (upper(linear) && !global)
+		x->kernel_local = true;
+}
+
+void xlat_map_changed(struct cpu *c, bool keep_global)
+{
+	struct xlat *x = c->x;
+	bool kernel = !keep_global || x->kernel_local || !long_mode(c);
+
+	reset_slots(x, kernel, true);
+	reset_table(c, 1);
+	if (kernel) {
+		reset_table(c, 0);
+		reset_table(c, 2);
+	}
+}
+
+bool xlat_maps_code(struct cpu *c, uint64_t linear)
+{
+	const struct xlat *x = c->x;
+	unsigned h = page_hash(linear >> 12);
+
+	return x->exec_pages[h / 64] >> h % 64 & 1 || x->exec_gigs[linear >> 30 >> 6 & 3] >> (linear >> 30 & 63) & 1;
+}

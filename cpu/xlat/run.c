@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The translator's engine: finds or makes the block for where RIP is, enters it, and sees to why it came back.  What
+ * translated code cannot do, the interpreter does, one instruction at a time.
+ */
+#include "cpu/xlat/run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "cpu/interp/run.h"
+#include "cpu/mmu.h"
+#include "cpu/seg.h"
+#include "cpu/xlat/xlat.h"
+
+bool xlat_new(struct cpu *c, size_t size, struct err *err)
+{
+	struct xlat *x = calloc(1, sizeof(*x));
+
+	c->x = x;
+	if (!x) {
+		err_set(err, "out of memory for the translator");
+		return false;
+	}
+	if (!host_code_new(x, size, err))
+		return false;
+	x->max_blocks = x->size / 128;
+	x->block = malloc(x->max_blocks * sizeof(*x->block));
+	if (!x->block) {
+		err_set(err, "out of memory for the translator's blocks");
+		return false;
+	}
+	c->xe.self = c;
+	xlat_make_stubs(c, x);
+	xlat_reset(c);
+	return true;
+}
+
+void xlat_free(struct cpu *c)
+{
+	if (!c->x)
+		return;
+	host_forget(c);
+	host_code_free(c->x);
+	free(c->x->block);
+	free(c->x);
+	c->x = NULL;
+}
+
+void xlat_set_exact(struct cpu *c, bool on)
+{
+	c->x->exact = on;
+}
+
+bool xlat_usable(const struct cpu *c)
+{
+	return c->key & KEY_FLAT && (c->key & KEY_CODE) != KEY_16 && !(c->key & KEY_REAL) && !c->step && !c->s.shadow && !c->debug_hit &&
+	       c->tlb != c->tlbs[TLB_NEVER].e && !(log_mask & LOG_CPU);
+}
+
+void xlat_save_vector(struct cpu *c)
+{
+	if (c->xe.fpu)
+		((void (*)(void))(uintptr_t)xlat_rx(c->x, c->x->stub.save_fpu))();
+}
+
+void xlat_enter_thread(struct cpu *c)
+{
+	host_enter_thread(c);
+}
+
+/* --- flags between the engines ---------------------------------------------------------------------------------- */
+
+/* The image is AX after LAHF and SETO AL. */
+static void flags_from_image(struct cpu *c)
+{
+	uint32_t v = c->xe.image;
+
+	set_arith_flags(c, (v >> 8 & (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF)) | (v & 1 ? FLAG_OF : 0));
+}
+
+static void flags_to_image(struct cpu *c)
+{
+	uint32_t f = get_arith_flags(c);
+
+	c->xe.image = (f & 0xff) << 8 | (f & FLAG_OF ? 1 : 0);
+}
+
+/* --- blocks ----------------------------------------------------------------------------------------------------- */
+
+/* The translated block at s.rip; NULL: there can be none here.  May fault as the fetch does. */
+static struct xblock *find(struct cpu *c)
+{
+	uint64_t linear = c->s.rip, gpa;
+	struct block *b;
+	uint8_t *host;
+
+	if (code64(c) && !canonical(linear))
+		fault_gp(c, 0);
+	fetch_page(c, linear, &gpa, &host);
+	if (!host)
+		return NULL;
+	gpa |= linear & 0xfff;
+	b = code_find_at(c, gpa, c->key | KEY_XLAT, c->s.rip);
+	if (b)
+		return (struct xblock *)b;
+	return xlat_translate(c, linear, gpa, host + (linear & 0xfff));
+}
+
+/* --- leaving and going on --------------------------------------------------------------------------------------- */
+
+static uint64_t rip_of(const struct cpu *c, const struct xblock *b, unsigned k)
+{
+	uint64_t rip = b->rip + b->site[k].guest;
+
+	return code64(c) ? rip : (uint32_t)rip;
+}
+
+/* The block was left before instruction k: give back what was counted. */
+static void uncount(struct cpu *c, const struct xblock *b, unsigned k)
+{
+	if (c->all->config.icount)
+		c->left += b->b.n - k;
+}
+
+static bool load_vector(struct cpu *c)
+{
+	unsigned level = xlat_fpu_ready(c, 0, 1);
+
+	if (level)
+		c->xe.load_fpu = (uint8_t)level;
+	return level;
+}
+
+/*
+ * Instruction k of b is the interpreter's; then, if nothing stands against it, b goes on behind it: its host address, or NULL.
+ */
+static void *do_slow(struct cpu *c, struct xblock *b, unsigned k)
+{
+	struct xlat *x = c->x;
+	uint64_t next = rip_of(c, b, k + 1);
+	bool icount = c->all->config.icount;
+
+	c->s.rip = rip_of(c, b, k);
+	flags_from_image(c);
+	if (b->slow[k]) {
+		x->count.slow_insn++;
+		x->count.slow_op[b->slow[k]->insn.op]++;
+		interp_one(c, b->slow[k]);
+	} else {
+		x->count.slow_mem++;
+		interp_step(c);
+	}
+	if (c->leave || c->s.rip != next || !b->b.valid || c->step || c->s.shadow || c->debug_hit || k + 1 == b->b.n ||
+	    atomic_load_explicit(&c->attention, memory_order_relaxed))
+		return NULL;
+	if (b->site[k + 1].fpu && !load_vector(c))
+		return NULL;
+	if (icount) {
+		if (c->left < (int64_t)(b->b.n - k - 1))
+			return NULL;
+		c->left -= b->b.n - k - 1;
+	}
+	flags_to_image(c);
+	return xlat_rx(x, b->host + b->site[k + 1].host);
+}
+
+/* The indirect branch before this exit went where there can be no code: take it back, it is the branch that faults. */
+static void take_back(struct cpu *c)
+{
+	struct xblock *b = c->x->block[c->xe.branch >> (ARG_INSN_BITS + ARG_SIZE_BITS)];
+	unsigned k = c->xe.branch >> ARG_SIZE_BITS & ((1 << ARG_INSN_BITS) - 1);
+	struct insn i;
+
+	insn_decode(&i, b->b.code + b->site[k].guest, b->site[k + 1].guest - b->site[k].guest, 64);
+	if (i.op == OP_RET)
+		c->s.gpr[RSP] -= 8 + (i.operands ? (uint16_t)i.imm : 0);
+	uncount(c, b, k);
+	c->s.rip = rip_of(c, b, k);
+	interp_step(c);
+}
+
+static void enter(struct cpu *c, const void *at)
+{
+	c->x->count.enters++;
+	((void (*)(const void *))(uintptr_t)xlat_rx(c->x, c->x->stub.enter))(at);
+}
+
+/* Enter translated code at `at` and follow it until something is for the caller. */
+static void follow(struct cpu *c, void *at)
+{
+	struct xlat *x = c->x;
+	struct xblock *b, *to;
+	struct link *l;
+	int64_t counted = 0;
+	uint64_t flushes;
+	uint32_t arg;
+	unsigned k;
+
+	while (at) {
+		c->cur = NULL;
+		c->block = NULL;
+		enter(c, at);
+		if (c->xe.exit_kind != EXIT_ABORT)
+			counted = 0;
+		arg = c->xe.exit_arg;
+		b = c->xe.exit_kind == EXIT_MISS || c->xe.exit_kind == EXIT_ABORT ? NULL : x->block[arg >> (ARG_INSN_BITS + ARG_SIZE_BITS)];
+		at = NULL;
+		switch (c->xe.exit_kind) {
+		case EXIT_LINK:
+			l = &b->link[arg & ((1 << (ARG_INSN_BITS + ARG_SIZE_BITS)) - 1)];
+			c->s.rip = l->rip;
+			flags_from_image(c);
+			if (atomic_load_explicit(&c->attention, memory_order_relaxed))
+				return;
+			flushes = x->count.flushes;
+			to = find(c);
+			if (!to)
+				return;
+			if (x->count.flushes == flushes && b->b.valid)
+				xlat_link(c, l, to);
+			at = xlat_rx(x, to->saved);
+			break;
+		case EXIT_MISS:
+			x->count.misses++;
+			c->s.rip = c->xe.exit_rip;
+			flags_from_image(c);
+			if (code64(c) && !canonical(c->s.rip)) {
+				take_back(c);
+				return;
+			}
+			if (atomic_load_explicit(&c->attention, memory_order_relaxed))
+				return;
+			to = find(c);
+			if (!to)
+				return;
+			xlat_remember(c, to);
+			at = xlat_rx(x, to->saved);
+			break;
+		case EXIT_SLOW:
+			k = arg >> ARG_SIZE_BITS & ((1 << ARG_INSN_BITS) - 1);
+			uncount(c, b, k);
+			c->leave = false;
+			at = do_slow(c, b, k);
+			counted = at && c->all->config.icount ? b->b.n - (int64_t)k - 1 : 0;
+			break;
+		case EXIT_ASYNC:
+			k = arg >> ARG_SIZE_BITS & ((1 << ARG_INSN_BITS) - 1);
+			x->count.async++;
+			if ((arg & ((1 << ARG_SIZE_BITS) - 1)) != ARG_UNCOUNTED)
+				uncount(c, b, k);
+			c->s.rip = rip_of(c, b, k);
+			flags_from_image(c);
+			break;
+		default:                        /* EXIT_ABORT: nothing has changed since enter() */
+			c->left += counted;
+			break;
+		}
+	}
+}
+
+void xlat_run(struct cpu *c)
+{
+	struct xblock *b;
+
+	while (!atomic_load_explicit(&c->attention, memory_order_relaxed)) {
+		c->cur = NULL;
+		c->block = NULL;
+		c->leave = false;
+		if (c->left <= 0 || !xlat_usable(c))
+			return;
+		xlat_ind_table(c);
+		b = find(c);
+		if (!b || (c->all->config.icount && c->left < b->b.n)) {
+			interp_block(c);
+			continue;
+		}
+		flags_to_image(c);
+		follow(c, xlat_rx(c->x, b->saved));
+	}
+}
+
+/* --- info jit --------------------------------------------------------------------------------------------------- */
+
+void xlat_print(const struct cpu *c, void (*out)(void *to, const char *line), void *to)
+{
+	const struct xlat *x = c->x;
+	const struct xlat_counts *n;
+	unsigned top[12], k, j, tops = 0, op;
+	char line[160];
+
+	if (!x) {
+		out(to, "the interpreter is the engine (-accel interp)");
+		return;
+	}
+	n = &x->count;
+#define LINE(...) (snprintf(line, sizeof(line), __VA_ARGS__), out(to, line))
+#define U(v) ((unsigned long long)(v))
+	LINE("cpu%u: code %u of %u KiB, %u blocks now", c->index, x->used >> 10, x->size >> 10, x->blocks);
+	LINE("  made: %llu blocks of %llu instructions, %llu guest bytes to %llu host bytes", U(n->blocks), U(n->insns),
+	     U(n->guest_bytes), U(n->host_bytes));
+	LINE("  links: %llu made, %llu undone; flushes %llu, blocks dropped %llu", U(n->links), U(n->unlinks), U(n->flushes), U(n->drops));
+	LINE("  exits: %llu entries, %llu indirect misses, %llu by attention, %llu TLB fills", U(n->enters), U(n->misses), U(n->async),
+	     U(n->fills));
+	LINE("  interpreter: %llu memory accesses, %llu instructions; vector state loaded %llu times", U(n->slow_mem), U(n->slow_insn),
+	     U(n->fpu_loads));
+	for (op = 0; op < OP_COUNT; op++) {
+		for (k = 0; k < tops && n->slow_op[top[k]] >= n->slow_op[op]; k++)
+			;
+		if (k == ARRAY_SIZE(top) || !n->slow_op[op])
+			continue;
+		tops = MIN(tops + 1, (unsigned)ARRAY_SIZE(top));
+		for (j = tops - 1; j > k; j--)
+			top[j] = top[j - 1];
+		top[k] = op;
+	}
+	for (k = 0; k < tops; k++)
+		LINE("    %-10s %llu", op_name((enum op)top[k]), U(n->slow_op[top[k]]));
+#undef LINE
+#undef U
+}

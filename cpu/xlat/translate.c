@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Makes blocks: decodes a run of guest instructions, finds out where their flags are live, emits host code.
+ *
+ * A block runs on behind conditional branches, which are exits on its side; it ends with any other branch, with what may
+ * change the mode, before an instruction that crosses its page, or at a limit.  Flags are dead where every way on sets
+ * them before it reads them.  Ways into the same page are looked along for some instructions, and the bytes looked at belong to
+ * the block: a store to them drops it.
+ */
+#include "base/log.h"
+#include "cpu/decode_table.h"
+#include "cpu/interp/run.h"
+#include "cpu/xlat/gen.h"
+
+enum {
+	ALL_FLAGS = FLAGS_ARITH,
+	PEEK_INSNS = 6,
+	WORST_INSN = 400, WORST_BLOCK = BLOCK_INSNS * WORST_INSN,
+};
+
+/* --- decoding --------------------------------------------------------------------------------------------------- */
+
+static bool ends(const struct insn *i)
+{
+	if (i->op == OP_JCC || i->op == OP_JCXZ || i->op == OP_LOOP)
+		return false;
+	return i->traits & INSN_ENDS_BLOCK || i->op == OP_INVALID;
+}
+
+static unsigned decode(struct gen *g, unsigned room, uint64_t left_in_cs)
+{
+	unsigned at = 0;
+
+	while (g->n < BLOCK_INSNS && at < BLOCK_BYTES) {
+		struct insn *i = &g->insn[g->n];
+
+		if (insn_decode(i, g->raw + at, room - at, g->wide ? 64 : 32) != DECODE_OK || at + i->len > left_in_cs)
+			break;
+		interp_gate(g->c, i);
+		g->at[g->n++] = (uint16_t)at;
+		at += i->len;
+		if (ends(i))
+			break;
+	}
+	g->at[g->n] = (uint16_t)at;
+	return at;
+}
+
+/* --- flags ------------------------------------------------------------------------------------------------------ */
+
+/* For what goes to the interpreter, all flags count as read. */
+static bool known(const struct insn *i)
+{
+	switch (i->op) {
+	case OP_ADD: case OP_OR: case OP_AND: case OP_SUB: case OP_XOR: case OP_CMP: case OP_TEST: case OP_NEG: case OP_IMUL:
+	case OP_ADC: case OP_SBB: case OP_INC: case OP_DEC: case OP_NOT: case OP_MOV: case OP_LEA: case OP_MOVZX: case OP_MOVSX:
+	case OP_MOVSXD: case OP_PUSH: case OP_POP: case OP_LEAVE: case OP_SHL: case OP_SHR: case OP_SAR: case OP_ROL: case OP_ROR:
+	case OP_CALL: case OP_RET: case OP_JMP: case OP_JCC: case OP_SETCC: case OP_CMOVCC: case OP_NOP: case OP_ENDBR64:
+	case OP_ENDBR32: case OP_CBW: case OP_CWD: case OP_MUL: case OP_BT: case OP_BTS: case OP_BTR: case OP_POPCNT: case OP_TZCNT:
+		return true;
+	default:
+		return i->traits & (INSN_SSE | INSN_AVX | INSN_MMX) && !(i->traits & INSN_X87);
+	}
+}
+
+static unsigned before(const struct insn *i, unsigned behind)
+{
+	return (behind & ~(unsigned)(i->flags.written | i->flags.undefined)) | (i->flags.read & ALL_FLAGS);
+}
+
+/* Which flags are live at rip, by what lies there; the granules that were looked at go into *looked. */
+static unsigned peek(struct gen *g, uint64_t rip, const uint8_t *page, uint64_t *looked)
+{
+	unsigned open = ALL_FLAGS, live = 0, k, at = (unsigned)rip & 0xfff, first = at;
+	struct insn i;
+
+	if ((rip ^ g->rip) >> 12 || g->x->exact)
+		return ALL_FLAGS;
+	for (k = 0; k < PEEK_INSNS && open; k++) {
+		if (insn_decode(&i, page + at, 4096 - at, g->wide ? 64 : 32) != DECODE_OK)
+			break;
+		interp_gate(g->c, &i);
+		if (!known(&i))
+			break;
+		live |= i.flags.read & open;
+		open &= ~(unsigned)(i.flags.written | i.flags.undefined);
+		at += i.len;
+		if (i.traits & INSN_ENDS_BLOCK && open)
+			break;
+	}
+	live |= open;
+	if (live == ALL_FLAGS || at == first)
+		return ALL_FLAGS;
+	*looked |= (~0ull >> (63 - ((at - 1) / 64 - first / 64))) << first / 64;
+	return live;
+}
+
+static uint64_t near_target(const struct gen *g, unsigned k)
+{
+	uint64_t to = g->rip + g->at[k + 1] + g->insn[k].imm;
+
+	return g->wide ? to : (uint32_t)to;
+}
+
+static void find_live(struct gen *g, const uint8_t *page, uint64_t *looked)
+{
+	const struct insn *last = &g->insn[g->n - 1];
+	unsigned live = ALL_FLAGS, k;
+
+	if (last->op == OP_JMP && last->o[0].kind == OPD_REL)
+		live = peek(g, near_target(g, g->n - 1), page, looked);
+	else if (!ends(last))
+		live = peek(g, g->rip + g->at[g->n], page, looked);
+	g->need[g->n] = (uint16_t)live;
+	for (k = g->n; k-- > 0;) {
+		const struct insn *i = &g->insn[k];
+
+		if (i->op == OP_JCC && i->o[0].kind == OPD_REL)
+			live |= peek(g, near_target(g, k), page, looked);
+		else if (i->op == OP_JCXZ || i->op == OP_LOOP)
+			live = ALL_FLAGS;
+		live = before(i, live);
+		if (g->x->exact)
+			live = ALL_FLAGS;
+		g->need[k] = (uint16_t)live;
+	}
+}
+
+/* Whether the first thing that happens to flags is that we need the host's for ourselves. */
+static enum flags_at natural(const struct gen *g)
+{
+	unsigned k;
+
+	for (k = 0; k < g->n && g->need[k]; k++) {
+		const struct insn *i = &g->insn[k];
+
+		if (i->flags.read & ALL_FLAGS || i->flags.written)
+			return i->mem_op != 0xff && !(i->op == OP_LEA || i->op == OP_NOP) ? FL_SAVED : FL_HOST;
+		if (i->mem_op != 0xff || i->op == OP_PUSH || i->op == OP_POP || i->op == OP_CALL || i->op == OP_RET ||
+		    i->op == OP_LEAVE || i->traits & (INSN_X87 | INSN_SSE | INSN_AVX | INSN_MMX))
+			return FL_SAVED;
+		if (i->op == OP_JMP)
+			return i->o[0].kind == OPD_REL ? FL_HOST : FL_SAVED;
+	}
+	return FL_HOST;
+}
+
+/* --- emission --------------------------------------------------------------------------------------------------- */
+
+/* The instruction goes to the interpreter, which comes back behind it. */
+static void gen_slow(struct gen *g)
+{
+	const struct xlat *x = g->x;
+
+	gen_clobber(g);
+	emit_mov_imm(&g->b, T1, (uint64_t)g->number << (ARG_INSN_BITS + ARG_SIZE_BITS) | g->k << ARG_SIZE_BITS);
+	emit_jmp_to(&g->b, x->rw + (g->fl == FL_SAVED ? x->stub.slow_saved : x->stub.slow_host));
+	g->fpu = 0;
+	g->ended = ends(cur(g));
+}
+
+static void gen_insn(struct gen *g)
+{
+	struct site *s = &g->site[g->k];
+
+	*s = (struct site){ .guest = g->at[g->k], .saved = g->fl == FL_SAVED, .fpu = g->fpu != 0, .roll_saved = g->fl == FL_SAVED };
+	s->host = s->roll_from = s->roll_to = (uint32_t)(g->b.p - g->start);
+	if (!g->slow[g->k]) {
+		uint8_t *p = g->b.p;
+		unsigned outs = g->outs, links = g->links;
+		enum flags_at fl = g->fl;
+		unsigned fpu = g->fpu;
+		struct site site = *s;
+
+		if (gen_integer(g) || gen_stack(g) || gen_branch(g) || gen_vector(g))
+			return;
+		g->b.p = p;
+		g->outs = outs;
+		g->links = links;
+		g->fl = fl;
+		g->fpu = fpu;
+		*s = site;
+		g->slow[g->k] = true;
+	}
+	gen_slow(g);
+}
+
+/* Count the block's instructions; too few left: to the dispatcher. */
+static void gen_count_insns(struct gen *g, uint8_t **out)
+{
+	gen_clobber(g);
+	emit_op(&g->b, 0x81 | EO_W, 5, CPU(left));
+	emit32(&g->b, g->n);
+	*out = emit_jcc(&g->b, 8);                                      /* JS */
+}
+
+/* An exit on the side gives back what was counted and not done.  Flags stay. */
+static void gen_give_back(struct gen *g, const struct link *l)
+{
+	unsigned rest = g->n - l->insn - 1;
+
+	if (!g->c->all->config.icount || !rest)
+		return;
+	emit_load(&g->b, true, T0, CPU(left));
+	emit_lea(&g->b, true, T0, rm_base(T0, (int32_t)rest));
+	emit_store(&g->b, true, CPU(left), T0);
+}
+
+static uint32_t offset(const struct gen *g) { return (uint32_t)(g->b.p - g->x->rw); }
+
+static void gen_out(struct gen *g, const struct out *o)
+{
+	const struct xlat *x = g->x;
+	uint64_t arg = (uint64_t)g->number << (ARG_INSN_BITS + ARG_SIZE_BITS) | o->arg;
+	struct rm tag = { .reg = -1, .base = T1, .index = -1, .gs = true };
+
+	emit_here(&g->b, o->from);
+	switch (o->kind) {
+	case OUT_FILL_READ:
+	case OUT_FILL_WRITE:
+		tag.disp = g->tlb + (int32_t)(o->kind == OUT_FILL_WRITE ? offsetof(struct tlb_entry, write) :
+					      offsetof(struct tlb_entry, read));
+		emit_op(&g->b, 0x03 | EO_W, T0, tag);                   /* the linear address again */
+		emit_mov_imm(&g->b, T1, arg);
+		emit_call_to(&g->b, x->rw + (o->kind == OUT_FILL_WRITE ? x->stub.fill_write : x->stub.fill_read));
+		break;
+	case OUT_FPU:
+		emit_mov_imm(&g->b, T1, arg);
+		emit_call_to(&g->b, x->rw + x->stub.fpu);
+		break;
+	case OUT_SLOW:                          /* the interpreter's; flags are saved */
+		emit_mov_imm(&g->b, T1, arg);
+		emit_jmp_to(&g->b, x->rw + x->stub.slow_saved);
+		return;
+	}
+	emit_jmp_to(&g->b, o->back);
+}
+
+static void gen_link(struct gen *g, unsigned n)
+{
+	const struct xlat *x = g->x;
+	struct link *l = &g->link[n];
+	uint32_t stub;
+
+	if (g->c->all->config.icount && g->n - l->insn - 1) {
+		emit_here(&g->b, g->link_field[n]);
+		gen_give_back(g, l);
+		g->link_field[n] = emit_jmp(&g->b);
+	}
+	if (l->slot) {                          /* leaves by way of a slot, which at first points behind it */
+		while ((uintptr_t)(g->b.p + 6) & 7)
+			emit8(&g->b, 0xcc);
+		emit_here(&g->b, g->link_field[n]);
+		emit8(&g->b, 0xff);             /* JMP [RIP + 0] */
+		emit8(&g->b, 0x25);
+		emit32(&g->b, 0);
+		l->field = offset(g);
+		emit64(&g->b, (uintptr_t)xlat_rx(x, offset(g) + 8));
+	} else {
+		emit_here(&g->b, g->link_field[n]);
+		l->field = (uint32_t)(g->link_field[n] - x->rw);
+	}
+	stub = offset(g);
+	l->stub = stub;
+	emit_mov_imm(&g->b, T1, (uint64_t)g->number << (ARG_INSN_BITS + ARG_SIZE_BITS) | n);
+	emit_jmp_to(&g->b, x->rw + (l->saved ? x->stub.link_saved : x->stub.link_host));
+}
+
+/* The entry for indirect branches: is it really this RIP? */
+static void gen_check(struct gen *g)
+{
+	const struct xlat *x = g->x;
+
+	if (g->rip == (uint64_t)(int32_t)g->rip) {
+		emit_op(&g->b, 0x81 | EO_W, 7, rm_reg(T0));
+		emit32(&g->b, (uint32_t)g->rip);
+	} else {
+		emit_mov_imm(&g->b, T1, g->rip);
+		emit_op(&g->b, 0x3b | EO_W, T0, rm_reg(T1));
+	}
+	emit_jcc_to(&g->b, 5, x->rw + x->stub.miss);
+}
+
+static void gen_block(struct gen *g)
+{
+	struct xblock *xb = g->xb;
+	enum flags_at entry = natural(g);
+	uint8_t *count_out = NULL, *restore = NULL, *body;
+	unsigned k;
+
+	g->k = 0;
+	xb->indirect = offset(g);
+	gen_check(g);
+	/* Where the body wants flags in the host's and they are in memory: code behind the block. */
+	xb->saved = offset(g);
+	if (entry == FL_HOST && g->need[0])
+		restore = emit_jmp(&g->b);
+	body = g->b.p;
+	g->start = body;
+	xb->host = offset(g);
+	if (entry == FL_HOST)
+		xb->direct = offset(g);
+	g->fl = entry;
+	if (g->c->all->config.icount) {
+		if (entry == FL_HOST && g->need[0]) {           /* natural() says HOST, but counting changes flags */
+			g->fl = FL_HOST;
+			gen_clobber(g);
+		}
+		gen_count_insns(g, &count_out);
+	}
+	for (k = 0; k < g->n; k++) {
+		g->k = k;
+		gen_insn(g);
+	}
+	g->k = g->n - 1;
+	if (!g->ended) {
+		uint64_t next = g->rip + g->at[g->n];
+
+		g->need[g->k] = g->need[g->n];
+		gen_exit(g, -1, g->wide ? next : (uint32_t)next);
+	}
+	g->site[g->n] = (struct site){ .guest = g->at[g->n], .host = (uint32_t)(g->b.p - g->start) };
+	for (k = 0; k < g->outs; k++)
+		gen_out(g, &g->out[k]);
+	for (k = 0; k < g->links; k++)
+		gen_link(g, k);
+	g->k = 0;
+	if (restore) {
+		emit_here(&g->b, restore);
+		g->fl = FL_SAVED;
+		gen_flags(g);
+		emit_jmp_to(&g->b, body);
+	}
+	if (entry == FL_SAVED) {
+		xb->direct = offset(g);
+		g->fl = FL_HOST;
+		gen_clobber(g);
+		emit_jmp_to(&g->b, body);
+	}
+	if (count_out) {
+		emit_here(&g->b, count_out);
+		emit_op(&g->b, 0x81 | EO_W, 0, CPU(left));
+		emit32(&g->b, g->n);
+		emit_mov_imm(&g->b, T1, (uint64_t)g->number << (ARG_INSN_BITS + ARG_SIZE_BITS) | ARG_UNCOUNTED);
+		emit_jmp_to(&g->b, g->x->rw + g->x->stub.async_saved);
+	}
+	xb->host_end = offset(g);
+}
+
+/* --- a block ---------------------------------------------------------------------------------------------------- */
+
+static void *room(struct cpu *c, size_t size)
+{
+	void *p = code_alloc(c, size);
+
+	if (p)
+		memset(p, 0, size);
+	return p;
+}
+
+/* What is kept of a block beside its code. */
+static bool keep(struct gen *g, void *mark)
+{
+	struct cpu *c = g->c;
+	struct xblock *xb = g->xb;
+	unsigned k;
+
+	xb->link = room(c, g->links * sizeof(*xb->link));
+	xb->site = room(c, (g->n + 1) * sizeof(*xb->site));
+	xb->slow = room(c, g->n * sizeof(*xb->slow));
+	if (!xb->link || !xb->site || !xb->slow)
+		goto full;
+	memcpy(xb->link, g->link, g->links * sizeof(*xb->link));
+	memcpy(xb->site, g->site, (g->n + 1) * sizeof(*xb->site));
+	xb->links = (uint16_t)g->links;
+	for (k = 0; k < g->n; k++) {
+		if (!g->slow[k])
+			continue;
+		xb->slow[k] = code_alloc(c, sizeof(*xb->slow[k]));
+		if (!xb->slow[k])
+			goto full;
+		interp_generic(xb->slow[k], &g->insn[k]);
+	}
+	return true;
+full:
+	code_unalloc(c, mark);
+	return false;
+}
+
+struct xblock *xlat_translate(struct cpu *c, uint64_t linear, uint64_t gpa, const uint8_t *host)
+{
+	static _Thread_local struct gen gen;
+	struct gen *g = &gen;
+	struct xlat *x = c->x;
+	unsigned room_left = 4096 - (unsigned)(linear & 0xfff), bytes, n;
+	uint8_t raw[BLOCK_BYTES + 15];
+	uint64_t looked = 0, page = gpa & ~0xfffull;
+	struct xblock *xb;
+
+	if (!code_room(c) || x->size - x->used < WORST_BLOCK || x->blocks == x->max_blocks)
+		code_flush(c);
+	code_mark(c, page);
+	n = MIN(room_left, (unsigned)sizeof(raw));
+	memcpy(raw, host, n);
+	g->c = c;
+	g->x = x;
+	g->raw = raw;
+	g->n = g->outs = g->links = 0;
+	g->rip = c->s.rip;
+	g->key = c->key;
+	g->number = x->blocks;
+	g->wide = code64(c);
+	g->fpu = 0;
+	g->ended = false;
+	g->tlb = (int32_t)((uint8_t *)c->tlb - (uint8_t *)c);
+	memset(g->slow, 0, sizeof(g->slow));
+	bytes = decode(g, n, g->wide ? UINT64_MAX : (uint64_t)c->s.seg[SEG_CS].limit - c->s.rip + 1);
+	if (!g->n)
+		return NULL;
+	find_live(g, host - (linear & 0xfff), &looked);
+	xb = room(c, sizeof(*xb));
+	if (!xb)
+		return NULL;
+	xb->b = (struct block){ .gpa = gpa, .page2 = NO_PAGE, .code = host, .key = c->key | KEY_XLAT, .rip = g->rip,
+				.n = (uint16_t)g->n, .bytes = (uint16_t)bytes, .looked = looked };
+	xb->rip = g->rip;
+	xb->number = g->number;
+	xb->ind = xlat_ind_table(c);
+	g->xb = xb;
+	g->b = (struct buf){ .p = x->rw + x->used, .start = x->rw + x->used, .end = x->rw + x->size };
+	gen_block(g);
+	if (g->b.full || !keep(g, xb))
+		return NULL;
+	code_note(c, gpa, bytes);
+	code_note_granules(c, page, looked);
+	if (memcmp(raw, host, bytes)) {
+		code_unalloc(c, xb);
+		return NULL;
+	}
+	x->count.blocks++;
+	x->count.insns += g->n;
+	x->count.guest_bytes += bytes;
+	x->count.host_bytes += xb->host_end - xb->indirect;
+	x->used = (xb->host_end + 15) & ~15u;
+	x->block[x->blocks++] = xb;
+	code_add(c, &xb->b);
+	return xb;
+}

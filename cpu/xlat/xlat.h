@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The translator's inside.  One processor's translator is its own: code memory, blocks, tables; nothing is shared.
+ *
+ * Where things are while translated code runs (facts behind it: docs/ARCHITECTURE.md):
+ *   - a guest register lies in the host register of the same number, but for RSP, which is in R11, and R9 to R11, which
+ *     stay in cpu_state.gpr.  Host R9 and R10 are scratch (T0, T1); host RSP is the host's stack; GS points at struct cpu;
+ *   - the six arithmetic flags are in the host's flags (FL_HOST) or in env.image (FL_SAVED), which the translator knows
+ *     for each instruction; or they are dead: every way on sets them before it reads them;
+ *   - x87, SSE and AVX state is on the host's units if env.fpu says so, else in cpu_state.fpu.  Code that uses it checks
+ *     once per block; whatever leaves to C puts it back into memory;
+ *   - RIP is known to the translator: every block is for one value of it.
+ *
+ * Every guest instruction is emitted so that the state is exact where it begins; what may fail is checked before anything
+ * changes, so that leaving in its middle means to begin it again in the interpreter.
+ */
+#ifndef CPU_XLAT_XLAT_H
+#define CPU_XLAT_XLAT_H
+
+#include "cpu/code.h"
+#include "cpu/interp/interp.h"
+#include "cpu/xlat/emit.h"
+
+enum { T0 = H9, T1 = H10, HSPG = H11 };
+
+/* Why translated code came back. */
+enum exit_kind {
+	EXIT_LINK,                      /* at an exit that is not linked: exit_arg has block and exit */
+	EXIT_MISS,                      /* indirect branch to exit_rip, which its table does not know */
+	EXIT_SLOW,                      /* the instruction of exit_arg is for the interpreter */
+	EXIT_ASYNC,                     /* before the instruction of exit_arg: attention */
+	EXIT_ABORT,                     /* at once: attention */
+};
+/* exit_arg: block number, and which instruction or exit. */
+enum { ARG_INSN_BITS = 6, ARG_SIZE_BITS = 4, ARG_UNCOUNTED = 15 };
+
+enum flags_at { FL_HOST, FL_SAVED };
+
+struct link {                           /* a direct exit */
+	uint64_t rip;                   /* where it goes */
+	struct xblock *to;              /* linked to, NULL: not */
+	struct link *next_in;           /* of those that go to the same block */
+	uint32_t field;                 /* offset of the rel32 that leaves, or of the 64-bit slot */
+	uint32_t stub;                  /* offset of the code that leaves to the dispatcher */
+	uint8_t insn;                   /* which instruction of the block branches */
+	bool slot, saved, listed;       /* cross-page, by slot; flags FL_SAVED; on the list of slots in use */
+};
+
+struct site {                           /* one guest instruction of a block */
+	uint16_t guest;                 /* bytes from the block's start */
+	uint16_t saved : 1, fpu : 1;    /* FL_SAVED here; the block relies on env.fpu here */
+	uint16_t roll_saved : 1, commit_saved : 1;
+	uint32_t host;                  /* bytes from the block's host code */
+	uint32_t roll_from, roll_to;    /* host range in which it may be begun again, with the flags as roll_saved says */
+	uint32_t commit;                /* the host instruction that may fault in its stead; flags then: commit_saved */
+};
+
+struct xblock {
+	struct block b;                 /* in the cache of code.c; key has KEY_XLAT */
+	uint64_t rip;                   /* == b.rip */
+	uint32_t number;
+	uint32_t host, host_end;        /* offsets into code memory */
+	uint32_t direct, saved, indirect;       /* entries, by where the flags are; indirect: T0 is checked against rip */
+	struct link *in;                /* links that come here */
+	uint16_t links;
+	uint8_t ind;                    /* which indirect table */
+	struct link *link;
+	struct site *site;              /* b.n + 1 */
+	struct generic **slow;          /* b.n: decoded instructions of those that always leave, or NULL */
+};
+
+struct xlat {
+	uint8_t *rw, *rx;               /* code memory, twice */
+	uint32_t size, used, first;     /* bytes; stubs lie below `first` */
+	struct xblock **block;          /* by number: ascending host addresses */
+	uint32_t blocks, max_blocks;
+	struct link *slots[4096];       /* cross-page links in use */
+	unsigned slots_used;
+	uint16_t ind_used[IND_TABLES][4096];    /* entries that are set; more: all may be */
+	unsigned ind_count[IND_TABLES];
+	uint32_t ind_key[IND_TABLES];
+	uint64_t exec_pages[64];        /* filters: hashes of linear pages that code was fetched from, */
+	uint64_t exec_gigs[4];          /* and, where those are parts of large ones, of their gigabytes */
+	bool kernel_local;              /* code of the upper half was fetched from a page that is not global */
+	bool exact;                     /* flags are never dead: every exception and interrupt shows the true ones */
+	struct {                        /* offsets of stubs */
+		uint32_t enter, link_host, link_saved, miss, slow_host, slow_saved, async_host, async_saved, abort;
+		uint32_t fill_read, fill_write, fpu, save_fpu;
+	} stub;
+	struct xlat_counts {
+		uint64_t blocks, insns, guest_bytes, host_bytes, flushes, drops, links, unlinks, enters;
+		uint64_t misses, slow_mem, slow_insn, async, fills, fpu_loads;
+		uint64_t slow_op[OP_COUNT];
+	} count;
+};
+
+static inline uint8_t *xlat_rx(const struct xlat *x, uint32_t offset) { return x->rx + offset; }
+
+/* stub.c */
+void xlat_make_stubs(struct cpu *c, struct xlat *x);
+
+/* translate.c: a block at s.rip, whose first byte is at gpa; NULL: not possible here, let the interpreter go on. */
+struct xblock *xlat_translate(struct cpu *c, uint64_t linear, uint64_t gpa, const uint8_t *host);
+
+/* link.c */
+void xlat_link(struct cpu *c, struct link *l, struct xblock *to);
+void xlat_remember(struct cpu *c, struct xblock *b);    /* in the table for indirect branches */
+unsigned xlat_ind_table(struct cpu *c);                 /* which of the tables the current mode uses, made ready for it */
+
+/* host.c: what the operating system is asked for. */
+bool host_code_new(struct xlat *x, size_t size, struct err *err);
+void host_code_free(struct xlat *x);
+void host_enter_thread(struct cpu *c);                  /* this thread runs c now: GS, signals */
+void host_forget(struct cpu *c);                        /* c is going away */
+
+/* fill.c: called from translated code with vector state live; no vector instructions in there. */
+bool xlat_fill(struct cpu *c, uint64_t linear, uint32_t arg, bool write);
+unsigned xlat_fpu_ready(struct cpu *c, uint64_t unused, uint32_t arg);
+
+#endif
