@@ -42,7 +42,6 @@ all: $(O)/tenbox $(O)/tenbox-net $(O)/libunet-all.a
 cflags_cpu/mmu.c := -mgeneral-regs-only
 cflags_cpu/xlat/fill.c := -mgeneral-regs-only
 
-all: $(O)/tenbox
 
 # --- objects: one archive per part, sources found by folder -----------------------------------------------------------
 define part

@@ -167,7 +167,7 @@ struct cpu_state {
 struct xlat_env {
 	struct cpu *self;
 	uint64_t enter_at;              /* host address */
-	uint64_t exit_rip, tmp;
+	uint64_t exit_rip, tmp, fill_at;
 	uint32_t exit_kind, exit_arg;
 	uint32_t branch;                /* the last indirect branch, as an exit_arg */
 	uint32_t image;                 /* arithmetic flags as LAHF and SETO AL leave them in AX */

@@ -181,8 +181,22 @@ static void take_back(struct cpu *c)
 	interp_step(c);
 }
 
+static void log_exec(const struct cpu *c)
+{
+	const uint64_t *r = c->s.gpr;
+
+	log_line(LOG_EXEC, "cpu%u: %016llx image %04x rax %llx rcx %llx rdx %llx rbx %llx rsp %llx rbp %llx rsi %llx rdi %llx r8 %llx r9 %llx "
+		 "r10 %llx r11 %llx r12 %llx r13 %llx r14 %llx r15 %llx", c->index, (unsigned long long)c->s.rip, c->xe.image & 0xffff,
+		 (unsigned long long)r[0], (unsigned long long)r[1], (unsigned long long)r[2], (unsigned long long)r[3],
+		 (unsigned long long)r[4], (unsigned long long)r[5], (unsigned long long)r[6], (unsigned long long)r[7],
+		 (unsigned long long)r[8], (unsigned long long)r[9], (unsigned long long)r[10], (unsigned long long)r[11],
+		 (unsigned long long)r[12], (unsigned long long)r[13], (unsigned long long)r[14], (unsigned long long)r[15]);
+}
+
 static void enter(struct cpu *c, const void *at)
 {
+	if (log_mask & LOG_EXEC)
+		log_exec(c);
 	c->x->count.enters++;
 	((void (*)(const void *))(uintptr_t)xlat_rx(c->x, c->x->stub.enter))(at);
 }
@@ -218,7 +232,7 @@ static void follow(struct cpu *c, void *at)
 			to = find(c);
 			if (!to)
 				return;
-			if (x->count.flushes == flushes && b->b.valid)
+			if (x->count.flushes == flushes && b->b.valid && !(log_mask & LOG_EXEC))
 				xlat_link(c, l, to);
 			at = xlat_rx(x, to->saved);
 			break;
@@ -235,7 +249,8 @@ static void follow(struct cpu *c, void *at)
 			to = find(c);
 			if (!to)
 				return;
-			xlat_remember(c, to);
+			if (!(log_mask & LOG_EXEC))
+				xlat_remember(c, to);
 			at = xlat_rx(x, to->saved);
 			break;
 		case EXIT_SLOW:

@@ -159,6 +159,7 @@ static uint32_t make_call(struct xlat *x, struct buf *b, const void *function, i
 	for (k = 0; k < sizeof(volatile_regs); k++)
 		store_gpr(b, volatile_regs[k]);
 	emit_store(b, false, ENV(exit_arg), T1);
+	emit_store(b, true, ENV(fill_at), T0);
 	emit_op(b, 0x1b6, HAX, ENV(fpu));                               /* MOVZX */
 	emit_push(b, HAX);
 	emit_load(b, true, HDI, ENV(self));
@@ -183,6 +184,7 @@ static uint32_t make_call(struct xlat *x, struct buf *b, const void *function, i
 	fail2 = emit_jcc(b, 5);
 	for (k = 0; k < sizeof(volatile_regs); k++)
 		load_gpr(b, volatile_regs[k]);
+	emit_load(b, true, T0, ENV(fill_at));
 	emit8(b, 0xc3);
 	emit_here(b, fail);
 	emit_here(b, fail2);

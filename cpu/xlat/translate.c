@@ -437,6 +437,8 @@ struct xblock *xlat_translate(struct cpu *c, uint64_t linear, uint64_t gpa, cons
 		code_unalloc(c, xb);
 		return NULL;
 	}
+	if (log_mask & (LOG_IN_ASM | LOG_OP | LOG_OUT_ASM))
+		xlat_show(g);
 	x->count.blocks++;
 	x->count.insns += g->n;
 	x->count.guest_bytes += bytes;
