@@ -610,7 +610,7 @@ static void op_clac(struct cpu *c, const struct insn *i)
 	if (c->s.cpl)
 		fault_ud(c);
 	c->s.flags &= ~(uint32_t)FLAG_AC;
-	mmu_select_tlb(c);
+	cpu_mode_changed(c);
 }
 
 static void op_stac(struct cpu *c, const struct insn *i)
@@ -619,7 +619,7 @@ static void op_stac(struct cpu *c, const struct insn *i)
 	if (c->s.cpl)
 		fault_ud(c);
 	c->s.flags |= FLAG_AC;
-	mmu_select_tlb(c);
+	cpu_mode_changed(c);
 }
 
 static void op_xgetbv(struct cpu *c, const struct insn *i)
