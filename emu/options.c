@@ -134,8 +134,9 @@ static bool take_accel(struct options *o, const char *arg, struct err *err)
 	opts_get(&list, "tb-size");
 	if (opts_help(&list, "accel")) {
 		puts("Accelerators supported by tenbox:\n"
-		     "interp   interpreter\n"
-		     "tcg      the fastest engine of this build: interp");
+		     "xlat     binary translator (the default)\n"
+		     "tcg      another name for it\n"
+		     "interp   interpreter");
 		done_with_help(err);
 	} else if (!accel) {
 		err_set(err, "accel=NAME is missing (xlat, tcg, interp)");
@@ -650,7 +651,7 @@ static const struct option {
 	{ "version", NULL, "the version", .take = take_version },
 	{ "machine", "[type=]NAME[,accel=A,hpet=,acpi=]", "the machine: pc", .take = take_machine },
 	{ "M", "NAME", "as -machine", .take = take_machine },
-	{ "accel", "NAME", "interp (interpreter) or tcg (the fastest engine of this build)", .take = take_accel },
+	{ "accel", "NAME", "xlat (binary translator, the default), tcg (the same) or interp (interpreter)", .take = take_accel },
 	{ "cpu", "MODEL[,+F,-F]", "processor model and features (-cpu help)", .take = take_cpu },
 	{ "smp", "N", "processors, 1 to 8", .take = take_smp },
 	{ "m", "SIZE", "memory in MiB, or with a suffix k, M, G (128M)", .take = take_memory },
