@@ -705,7 +705,8 @@ void lapic_init_reset(struct lapic *l)
 	l->svr = 0xff;
 	l->dfr = 0xffffffff;
 	l->ldr = x2apic(l) ? x2apic_ldr(l->index) : 0;
-	l->esr = l->esr_pending = 0;
+	l->esr = 0;
+	l->esr_pending = 0;
 	l->tpr = l->icr_low = l->icr_high = 0;
 	l->timer_initial = l->timer_divide = 0;
 	l->tsc_deadline = 0;
