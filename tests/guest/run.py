@@ -7,6 +7,7 @@ import test_hostile  # noqa: F401
 import test_bare  # noqa: F401
 import test_boot  # noqa: F401
 import test_ipv6  # noqa: F401
+import test_options  # noqa: F401
 from tenbox import CASES, run
 
 sys.exit(run(CASES, sys.argv[1:]))
