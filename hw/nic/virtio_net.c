@@ -13,7 +13,7 @@
  * Receive: frames are copied into the driver's buffers; when those run out the port keeps the rest until the driver
  * has made some available.
  */
-#include "hw/nic/virtio_net.h"
+#include "hw/nic/virtio_net_impl.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -22,46 +22,21 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
-#include "hw/nic/filter.h"
 #include "hw/pci.h"
 #include "hw/state.h"
-#include "hw/virtio.h"
 #include "net/eth.h"
 #include "net/offload.h"
 
 enum {
-	F_CSUM = 0, F_GUEST_CSUM = 1, F_CTRL_GUEST_OFFLOADS = 2, F_MTU = 3, F_MAC = 5, F_GSO = 6 /* legacy */,
-	F_GUEST_TSO4 = 7, F_GUEST_TSO6 = 8, F_GUEST_ECN = 9, F_GUEST_UFO = 10, F_HOST_TSO4 = 11, F_HOST_TSO6 = 12,
-	F_HOST_ECN = 13, F_HOST_UFO = 14, F_MRG_RXBUF = 15, F_STATUS = 16, F_CTRL_VQ = 17, F_CTRL_RX = 18,
-	F_CTRL_VLAN = 19, F_CTRL_RX_EXTRA = 20, F_GUEST_ANNOUNCE = 21, F_MQ = 22, F_CTRL_MAC_ADDR = 23,
-	F_GUEST_USO4 = 54, F_GUEST_USO6 = 55, F_HOST_USO = 56, F_SPEED_DUPLEX = 63,
-
-	CONFIG_MAC = 0, CONFIG_STATUS = 6, CONFIG_PAIRS = 8, CONFIG_MTU = 10, CONFIG_SPEED = 12, CONFIG_DUPLEX = 16,
-	STATUS_LINK_UP = 1, STATUS_ANNOUNCE = 2,
-
 	HDR_FLAGS = 0, HDR_GSO_TYPE = 1, HDR_HDR_LEN = 2, HDR_GSO_SIZE = 4, HDR_CSUM_START = 6, HDR_CSUM_OFFSET = 8,
 	HDR_NUM_BUFFERS = 10, HDR_SIZE = 12, HDR_SIZE_LEGACY = 10,
 	HDR_F_NEEDS_CSUM = 1, HDR_F_DATA_VALID = 2, HDR_GSO_ECN = 0x80,
 
-	CTRL_RX = 0, CTRL_RX_PROMISC = 0, CTRL_RX_ALLMULTI = 1, CTRL_RX_ALLUNI = 2, CTRL_RX_NOMULTI = 3,
-	CTRL_RX_NOUNI = 4, CTRL_RX_NOBCAST = 5,
-	CTRL_MAC = 1, CTRL_MAC_TABLE_SET = 0, CTRL_MAC_ADDR_SET = 1,
-	CTRL_VLAN = 2, CTRL_VLAN_ADD = 0, CTRL_VLAN_DEL = 1,
-	CTRL_ANNOUNCE = 3, CTRL_ANNOUNCE_ACK = 0,
-	CTRL_MQ = 4, CTRL_MQ_PAIRS_SET = 0,
-	CTRL_GUEST_OFFLOADS = 5, CTRL_GUEST_OFFLOADS_SET = 0,
-	ACK_OK = 0, ACK_ERR = 1,
-
 	QUEUES_MAX = 2 * VIRTIO_NET_PAIRS_MAX + 1,
-	BATCH = 64,                     /* frames handed to the port at once */
 	ROUNDS = 4,                     /* batches before other work of the loop gets its turn */
 	RX_CHAINS_MAX = 128,            /* merged buffers of one frame: 64 KB in buffers of half a page */
-	CTRL_BATCH = 64,
 	TX_SIGNAL_US = 250, TX_SIGNAL_MAX = 64, /* how long, and how many buffers, an interrupt for sent ones may wait */
 };
-
-#define GUEST_OFFLOADS (VIRTIO_BIT(F_GUEST_CSUM) | VIRTIO_BIT(F_GUEST_TSO4) | VIRTIO_BIT(F_GUEST_TSO6) | \
-	VIRTIO_BIT(F_GUEST_ECN) | VIRTIO_BIT(F_GUEST_UFO) | VIRTIO_BIT(F_GUEST_USO4) | VIRTIO_BIT(F_GUEST_USO6))
 
 static const struct property {
 	const char *name;
@@ -90,38 +65,6 @@ const char *const virtio_net_property_names[] = {
 	"ctrl_rx", "ctrl_vlan", "ctrl_rx_extra", "ctrl_mac_addr", "ctrl_guest_offloads", "mq", "indirect_desc",
 	"event_idx", "any_layout", "notify_on_empty", "queue_reset", NULL,
 };
-
-struct virtio_net {
-	struct virtio_net_config cfg;
-	struct virtio v;
-	struct port port;
-	struct bell bell;               /* brings the port in line with what the driver chose */
-	bool forget;                    /* frames kept by a short send will not come again */
-	int tx_first;                   /* queue whose send was short: it goes on first; -1: none */
-	uint32_t tx_later;              /* queues that wait for it */
-	struct timer tx_timer;          /* interrupts that wait, a bit per queue */
-	uint32_t tx_unsignalled;
-	uint64_t rx_dropped, rx_filtered, tx_dropped;
-	/* the batch being sent */
-	struct frame frame[BATCH];
-	uint16_t head[BATCH];
-	struct iovec iov[BATCH][FRAME_IOV_SEND];
-	uint8_t bounce[FRAME_MAX];
-	/* what reset restores: */
-	struct virtio_net_state {
-		bool promisc, allmulti, alluni, nomulti, nouni, nobcast;
-		bool unicast_overflow, multicast_overflow;
-		struct filter_table unicast, multicast;
-		uint8_t vlan[4096 / 8];
-		uint16_t pairs;         /* in use */
-		uint64_t offloads;      /* GUEST_ features in force */
-	} s;
-};
-
-static bool has(const struct virtio_net *s, unsigned feature)
-{
-	return virtio_has(&s->v, feature);
-}
 
 static unsigned header_size(const struct virtio_net *s)
 {
@@ -536,162 +479,6 @@ static size_t receive(void *owner, const struct frame *frames, size_t n)
 	return i;
 }
 
-/* --- the control queue, section 5.1.6.5 ------------------------------------------------------------------------ */
-
-/* A command's data, behind class and command. */
-struct command {
-	struct virtq *q;
-	const struct virtq_chain *c;
-	uint64_t len;
-};
-
-static bool data(const struct command *k, uint64_t offset, void *buf, size_t len)
-{
-	return offset + len <= k->len && virtq_read(k->q, k->c, 2 + offset, buf, len);
-}
-
-static bool rx_mode(struct virtio_net *s, unsigned command, const struct command *k)
-{
-	bool *mode[] = {
-		[CTRL_RX_PROMISC] = &s->s.promisc, [CTRL_RX_ALLMULTI] = &s->s.allmulti, [CTRL_RX_ALLUNI] = &s->s.alluni,
-		[CTRL_RX_NOMULTI] = &s->s.nomulti, [CTRL_RX_NOUNI] = &s->s.nouni, [CTRL_RX_NOBCAST] = &s->s.nobcast,
-	};
-	uint8_t on;
-
-	if (command >= ARRAY_SIZE(mode) || !has(s, command >= CTRL_RX_ALLUNI ? F_CTRL_RX_EXTRA : F_CTRL_RX) ||
-	    !data(k, 0, &on, 1))
-		return false;
-	*mode[command] = on;
-	return true;
-}
-
-static bool read_table(const struct command *k, uint64_t *offset, struct filter_table *t, bool *overflow)
-{
-	uint8_t count[4];
-	uint64_t bytes;
-
-	if (!data(k, *offset, count, sizeof(count)))
-		return false;
-	bytes = le32(count) * (uint64_t)ETH_ALEN;
-	if (bytes > k->len - *offset - sizeof(count))
-		return false;
-	*overflow = le32(count) > FILTER_TABLE_MAX;
-	t->count = *overflow ? 0 : (uint8_t)le32(count);
-	if (!data(k, *offset + sizeof(count), t->mac, t->count * (size_t)ETH_ALEN))
-		return false;
-	*offset += sizeof(count) + bytes;
-	return true;
-}
-
-static bool mac_command(struct virtio_net *s, unsigned command, const struct command *k)
-{
-	struct virtio_net_state new = s->s;
-	uint8_t mac[ETH_ALEN];
-	uint64_t offset = 0;
-
-	if (command == CTRL_MAC_ADDR_SET && has(s, F_CTRL_MAC_ADDR) && k->len == ETH_ALEN && data(k, 0, mac, ETH_ALEN)) {
-		memcpy(s->v.s.config + CONFIG_MAC, mac, ETH_ALEN);
-		return true;
-	}
-	if (command != CTRL_MAC_TABLE_SET || !has(s, F_CTRL_RX) ||
-	    !read_table(k, &offset, &new.unicast, &new.unicast_overflow) ||
-	    !read_table(k, &offset, &new.multicast, &new.multicast_overflow) || offset != k->len)
-		return false;
-	s->s = new;
-	return true;
-}
-
-static bool vlan_command(struct virtio_net *s, unsigned command, const struct command *k)
-{
-	uint8_t vid[2];
-	unsigned v;
-
-	if (command > CTRL_VLAN_DEL || !has(s, F_CTRL_VLAN) || !data(k, 0, vid, sizeof(vid)) || le16(vid) > 4095)
-		return false;
-	v = le16(vid);
-	if (command == CTRL_VLAN_ADD)
-		s->s.vlan[v / 8] |= (uint8_t)(1 << v % 8);
-	else
-		s->s.vlan[v / 8] &= (uint8_t)~(1 << v % 8);
-	return true;
-}
-
-static bool pairs_command(struct virtio_net *s, unsigned command, const struct command *k)
-{
-	uint8_t pairs[2];
-
-	if (command != CTRL_MQ_PAIRS_SET || !has(s, F_MQ) || !data(k, 0, pairs, sizeof(pairs)) || !le16(pairs) ||
-	    le16(pairs) > s->cfg.queues)
-		return false;
-	s->s.pairs = le16(pairs);
-	return true;
-}
-
-static bool offloads_command(struct virtio_net *s, unsigned command, const struct command *k)
-{
-	uint8_t bits[8];
-
-	if (command != CTRL_GUEST_OFFLOADS_SET || !has(s, F_CTRL_GUEST_OFFLOADS) || !data(k, 0, bits, sizeof(bits)) ||
-	    le64(bits) & ~(s->v.s.driver_features & GUEST_OFFLOADS))
-		return false;
-	s->s.offloads = le64(bits);
-	bell_ring(&s->bell);
-	return true;
-}
-
-static bool obey(struct virtio_net *s, const struct command *k)
-{
-	uint8_t what[2];
-
-	if (!virtq_read(k->q, k->c, 0, what, sizeof(what)))
-		return false;
-	switch (what[0]) {
-	case CTRL_RX:
-		return rx_mode(s, what[1], k);
-	case CTRL_MAC:
-		return mac_command(s, what[1], k);
-	case CTRL_VLAN:
-		return vlan_command(s, what[1], k);
-	case CTRL_ANNOUNCE:
-		if (what[1] != CTRL_ANNOUNCE_ACK || !has(s, F_GUEST_ANNOUNCE))
-			return false;
-		s->v.s.config[CONFIG_STATUS] &= (uint8_t)~STATUS_ANNOUNCE;
-		return true;
-	case CTRL_MQ:
-		return pairs_command(s, what[1], k);
-	case CTRL_GUEST_OFFLOADS:
-		return offloads_command(s, what[1], k);
-	}
-	log_guest("virtio-net", "%s: control command %u of class %u refused", s->cfg.name, what[1], what[0]);
-	return false;
-}
-
-static void control(struct virtio_net *s, struct virtq *q)
-{
-	struct virtq_chain c;
-	unsigned n = 0;
-
-	do {
-		for (; n < CTRL_BATCH && virtq_pop(q, &c); n++) {
-			struct command k = { q, &c, c.out_len - 2 };
-			uint8_t ack;
-
-			if (c.out_len < 2 || !c.in_len) {
-				virtio_break(&s->v, "a control command without command or room for the answer");
-				return;
-			}
-			ack = obey(s, &k) ? ACK_OK : ACK_ERR;
-			virtq_write(q, &c, 0, &ack, 1);
-			virtq_push(q, c.head, 1);
-		}
-		virtq_flush(q);
-		if (n == CTRL_BATCH) {
-			virtio_ring(&s->v, q->index);
-			return;
-		}
-	} while (virtq_want_kicks(q));
-}
-
 /* --- device ---------------------------------------------------------------------------------------------------- */
 
 static void kick(void *owner, unsigned n)
@@ -701,7 +488,7 @@ static void kick(void *owner, unsigned n)
 
 	if (n == control_queue(s)) {
 		if (has(s, F_CTRL_VQ))
-			control(s, q);
+			virtio_net_control(s, q);
 	} else if (n & 1) {
 		transmit(s, q);
 	} else {
