@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "emu/machine.h"
 #include "emu/monitor.h"
+#include "net/eth.h"
 
 static void nic_line(struct monitor *mon, const char *prefix, const struct nic *n)
 {
@@ -178,6 +180,45 @@ static void set_link(struct monitor *mon, struct machine *m, int argc, char **ar
 		port_set_link(p, up);
 }
 
+/* A reverse ARP request (RFC 903) from the card's own address: switches learn where it is, and nobody answers. */
+static void send_rarp(struct nic *nic)
+{
+	uint8_t frame[FRAME_MIN] = { 0 };
+
+	memset(frame, 0xff, ETH_ALEN);
+	memcpy(frame + ETH_ALEN, nic->mac, ETH_ALEN);
+	put_be16(frame + ETH_TYPE, ETHERTYPE_RARP);
+	put_be16(frame + ETH_HLEN, 1);                  /* Ethernet, IPv4 */
+	put_be16(frame + ETH_HLEN + 2, ETHERTYPE_IP4);
+	frame[ETH_HLEN + 4] = ETH_ALEN;
+	frame[ETH_HLEN + 5] = 4;
+	put_be16(frame + ETH_HLEN + 6, 3);              /* request reverse */
+	memcpy(frame + ETH_HLEN + 8, nic->mac, ETH_ALEN);
+	memcpy(frame + ETH_HLEN + 18, nic->mac, ETH_ALEN);
+	if (!nic->port->waiting && !nic->port->sending) /* not into the middle of the card's own sending */
+		port_send_bytes(nic->port, frame, sizeof(frame));
+}
+
+static void announce_self(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+{
+	bool found = argc == 1;
+
+	(void)slash;
+	run_lock(m->run);
+	for (unsigned i = 0; i < m->nic_count; i++) {
+		struct nic *nic = &m->nics[i];
+
+		if (argc > 1 && strcmp(nic->name, argv[1]))
+			continue;
+		found = true;
+		if (!nic->driver->announce || !nic->driver->announce(nic))
+			send_rarp(nic);
+	}
+	run_unlock(m->run);
+	if (!found)
+		monitor_printf(mon, "Error: Device '%s' not found\n", argv[1]);
+}
+
 const struct command cmd_network[] = {
 	{ "info network", NULL, "cards, backends and who is plugged to whom", .run = info_network },
 	{ "info usernet", NULL, "connections of the user networks", .run = info_usernet },
@@ -185,5 +226,6 @@ const struct command cmd_network[] = {
 	{ "hostfwd_add", "[NETDEV] RULE", "forward a port of the host to the guest: [tcp|udp]:[HADDR]:HPORT-[GADDR]:GPORT", .run = hostfwd_add },
 	{ "hostfwd_remove", "[NETDEV] RULE", "take a forward back: [tcp|udp]:[HADDR]:HPORT", .run = hostfwd_remove },
 	{ "set_link", "NAME on|off", "plug or unplug a card's or a backend's cable", .run = set_link },
+	{ "announce_self", "[CARD]", "have the guest (a virtio card's) or the card itself tell the network its addresses", .run = announce_self },
 	{ .name = NULL },
 };

@@ -144,6 +144,11 @@ static void free_virtio_net(struct nic *n)
 	virtio_net_free(n->card);
 }
 
+static bool announce_virtio_net(struct nic *n)
+{
+	return virtio_net_announce(n->card);
+}
+
 static bool make_e1000(struct machine *m, struct nic *n, int devfn, struct err *err)
 {
 	static unsigned instance;
@@ -184,6 +189,7 @@ static void free_e1000(struct nic *n)
 #define VIRTIO_NET(name_, alias_, variant_) \
 	{ .name = name_, .alias = alias_, .kind = DRIVER_NIC, .bus = "PCI", .what = "virtio network card", .model = name_, \
 	  .variant = variant_, .romfile = "efi-virtio.rom", .make = make_virtio_net, .free = free_virtio_net, \
+	  .announce = announce_virtio_net, \
 	  .properties = virtio_net_properties, .switches = virtio_net_property_names }
 #define VIRTIO_BLK(name_, alias_, variant_) \
 	{ .name = name_, .alias = alias_, .kind = DRIVER_VIRTIO_BLK, .bus = "PCI", .what = "virtio disk", .variant = variant_, \

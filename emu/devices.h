@@ -22,6 +22,8 @@ struct driver {
 	/* The card for n on m's PCI bus; fills card, port, pci.  It takes what properties it knows from n->opts. */
 	bool (*make)(struct machine *m, struct nic *n, int devfn, struct err *err);
 	void (*free)(struct nic *n);
+	/* Have the guest announce its addresses; false: it can't be asked.  NULL: no such card can be asked. */
+	bool (*announce)(struct nic *n);
 	const char *const *properties;  /* beside those of its bus; NULL-terminated; may be NULL */
 	/* Whether `name` is an on/off property that make() passes on; NULL: none are. */
 	const char *const *switches;

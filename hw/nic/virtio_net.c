@@ -704,6 +704,15 @@ struct pci_device *virtio_net_pci(struct virtio_net *s)
 	return s->v.pci;
 }
 
+bool virtio_net_announce(struct virtio_net *s)
+{
+	if (!has(s, F_GUEST_ANNOUNCE) || !has(s, F_CTRL_VQ) || !has(s, F_STATUS) || !link_up(s))
+		return false;
+	s->v.s.config[CONFIG_STATUS] |= STATUS_ANNOUNCE;
+	virtio_config_changed(&s->v);
+	return true;
+}
+
 static void print_table(const char *what, const struct filter_table *t, bool overflow,
 			void (*out)(void *to, const char *line), void *to)
 {

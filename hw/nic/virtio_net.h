@@ -56,6 +56,8 @@ struct virtio_net *virtio_net_new(const struct virtio_net_config *config, struct
 void virtio_net_free(struct virtio_net *s);     /* parts its port; the PCI device stays the bus's */
 struct port *virtio_net_port(struct virtio_net *s);
 struct pci_device *virtio_net_pci(struct virtio_net *s);
+/* Asks the guest to announce its addresses (VIRTIO_NET_S_ANNOUNCE, section 5.1.6.5.4); false: its driver does not. */
+bool virtio_net_announce(struct virtio_net *s);
 /* MAC address as the guest has set it, filters, counters: one line each. */
 void virtio_net_print(struct virtio_net *s, void (*out)(void *to, const char *line), void *to);
 

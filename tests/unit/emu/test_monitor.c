@@ -152,6 +152,25 @@ static void set_link_names_its_errors(void **state)
 		    "set_link: missing argument (NAME on|off)"));
 }
 
+/* The machine is at its start, without a driver: the cards speak for themselves, and the hub's other end has frames from them. */
+static void announce_self_speaks_for_cards_without_a_driver(void **state)
+{
+	(void)state;
+	expect("-nic user,model=virtio-net-pci,id=n -object filter-dump,id=f,netdev=n,file=test_monitor.pcap",
+	       LIST("announce_self nosuch", "announce_self", "info network"), LIST("Error: Device 'nosuch' not found", "virtio-net-pci.0"));
+	{
+		static const uint8_t wanted[] = { 255, 255, 255, 255, 255, 255, 0x52, 0x54, 0, 0x12, 0x34, 0x56, 0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3 };
+		uint8_t file[24 + 16 + 60] = { 0 };
+		FILE *f = fopen("test_monitor.pcap", "rb");
+
+		assert_non_null(f);
+		assert_int_equal(fread(file, 1, sizeof(file), f), sizeof(file));
+		fclose(f);
+		unlink("test_monitor.pcap");
+		assert_memory_equal(file + 40, wanted, sizeof(wanted));
+	}
+}
+
 static void the_machine_stops_and_goes_on(void **state)
 {
 	(void)state;
@@ -246,6 +265,7 @@ int main(void)
 		cmocka_unit_test(the_network_is_shown_as_qemu_shows_it),
 		cmocka_unit_test(forwards_come_and_go),
 		cmocka_unit_test(set_link_names_its_errors),
+		cmocka_unit_test(announce_self_speaks_for_cards_without_a_driver),
 		cmocka_unit_test(the_machine_stops_and_goes_on),
 		cmocka_unit_test(memory_and_ports_are_shown_in_formats),
 		cmocka_unit_test(every_format_of_memory_is_there),

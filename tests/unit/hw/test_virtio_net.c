@@ -18,7 +18,7 @@
 enum {
 	RX = 0, TX = 1, CTRL = 2,
 	F_CSUM = 0, F_GUEST_CSUM = 1, F_GUEST_TSO4 = 7, F_HOST_TSO4 = 11, F_MRG_RXBUF = 15, F_STATUS = 16, F_CTRL_VQ = 17,
-	F_CTRL_RX = 18, F_CTRL_VLAN = 19, F_CTRL_RX_EXTRA = 20, F_MQ = 22, F_CTRL_MAC_ADDR = 23, F_INDIRECT = 28,
+	F_CTRL_RX = 18, F_CTRL_VLAN = 19, F_CTRL_RX_EXTRA = 20, F_GUEST_ANNOUNCE = 21, F_MQ = 22, F_CTRL_MAC_ADDR = 23, F_INDIRECT = 28,
 	F_EVENT_IDX = 29, F_RING_RESET = 40,
 	BUFFER = 2048, RX_BUFFERS = 64, TX_BUFFERS = 16,
 };
@@ -524,6 +524,26 @@ static void filters_follow_the_control_queue(void **state)
 	assert_int_equal(command(t, 4, 0, table, 2), 1);        /* no multiqueue here */
 }
 
+static void the_guest_is_asked_to_announce_itself_and_acknowledges(void **state)
+{
+	struct bench *t = *state;
+
+	assert_true(virtio_net_announce(t->nic));
+	assert_int_equal(fake_virtio_config(&t->d, 6, 2), 3);
+	assert_int_equal(t->board.msi[0], 1);
+	port_set_link(&t->far.port, false);             /* it is still to do when the link is back */
+	port_set_link(&t->far.port, true);
+	assert_int_equal(fake_virtio_config(&t->d, 6, 2), 3);
+	assert_int_equal(command(t, 3, 1, "", 0), 1);
+	assert_int_equal(command(t, 3, 0, "", 0), 0);
+	assert_int_equal(fake_virtio_config(&t->d, 6, 2), 1);
+	port_set_link(&t->far.port, false);
+	assert_false(virtio_net_announce(t->nic));
+	start(t, &(struct mode){ .modern = true, .msix = true, .queues = 3, .features = EVERYTHING & ~BIT(F_GUEST_ANNOUNCE) });
+	port_set_link(&t->far.port, true);
+	assert_false(virtio_net_announce(t->nic));      /* this driver can't */
+}
+
 static void too_long_an_address_table_lets_all_pass(void **state)
 {
 	struct bench *t = *state;
@@ -891,6 +911,7 @@ int main(void)
 		T(the_interrupt_for_sent_frames_waits_for_more_of_them),
 		T(a_burst_needs_one_kick),
 		T(filters_follow_the_control_queue),
+		T(the_guest_is_asked_to_announce_itself_and_acknowledges),
 		T(too_long_an_address_table_lets_all_pass),
 		T(offloads_can_be_switched_at_run_time),
 		T(a_reset_while_a_send_waits_forgets_it),
