@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The faults of lwIP 2.1.3 that engine.c lists, replayed: each sequence ended in an assertion or a bad read without the
- * fence.  And a storm of random segments around a live connection.
+ * The faults of lwIP 2.1.3 that engine.c lists, replayed.  Each replay of 1 to 4 was seen to end in the assertion or the
+ * bad read that its comment names, with its fence taken out by hand (gcc 12, ASan).  5 and 6 have no single fence: no
+ * callback refuses data or aborts, so the replays look at what must come out.  And a storm of random segments around a
+ * live connection.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -67,6 +69,7 @@ static void works_on(struct bench *b)
 	guest_tcp_free(&t);
 }
 
+/* A read past header_copy without rewrite_options(), if the copy had no slack behind it. */
 static void fault_1_truncated_options(void **state)
 {
 	struct bench *b = *state;
@@ -92,50 +95,101 @@ static void fault_1_truncated_options(void **state)
 	works_on(b);
 }
 
+/*
+ * With TCP_QUEUE_OOSEQ lwIP would keep these, and pbufs that point into our frames with them ("pbuf_free: p->ref > 0",
+ * "ooseq tcplen > rcv_wnd").  So they are dropped, and the guest sends again.
+ */
+static void fault_2_overlapping_segments_out_of_order(void **state)
+{
+	struct bench *b = *state;
+	static uint8_t data[600];
+	static const uint16_t runs[][2] = { { 100, 50 }, { 120, 100 }, { 90, 60 }, { 150, 200 }, { 100, 50 }, { 300, 300 }, { 1, 599 } };
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 3);
+	open_with_window(b, 65535, 65535);
+	for (size_t i = 0; i < ARRAY_SIZE(runs); i++)
+		guest_tcp_send_at(&b->t, b->t.snd_nxt + runs[i][0], (uint8_t)(i % 2 ? TCP_ACK_ : TCP_ACK_ | TCP_FIN_),
+				  data + runs[i][0], runs[i][1]);
+	assert_int_equal(b->net.sockets.s[b->fd].sent_len, 0);
+	guest_tcp_send(&b->t, TCP_ACK_, data, 200);
+	guest_tcp_send_at(&b->t, b->t.snd_nxt - 100, TCP_ACK_, data + 100, 500);
+	assert_int_equal(b->net.sockets.s[b->fd].sent_len, 600);
+	assert_memory_equal(b->net.sockets.s[b->fd].sent, data, 600);
+	works_on(b);
+}
+
+/*
+ * A segment that is unsent, because the card's queue is full, when the guest does something that makes lwIP think of
+ * shorter ones; then more data is due, and tcp_write() must not trip over the first one's length.  Someone else's
+ * download fills the queue.
+ */
+static void fill_the_queue(struct bench *b, struct guest_tcp *other)
+{
+	static uint8_t data[400000];
+
+	guest_tcp_init(other, &b->net.guest, NET_OUTSIDE, 45000, 80);
+	other->window = 1 << 20;
+	other->no_ack = true;
+	assert_true(guest_tcp_open(other));
+	b->net.guest.room = 0;
+	fake_peer_sends(&b->net.sockets, b->net.sockets.last_open, data, sizeof(data));
+	fake_net_run(&b->net, 0);
+}
+
+static void all_arrives(struct bench *b, size_t len)
+{
+	b->net.guest.room = SIZE_MAX;
+	port_ready(&b->net.guest.port);
+	b->t.no_ack = false;
+	b->t.window = 4000;
+	for (int i = 0; i < 50 && b->t.got_len < len; i++) {
+		guest_tcp_run(&b->t);
+		guest_tcp_send(&b->t, TCP_ACK_, NULL, 0);
+		fake_net_run(&b->net, S(1));
+	}
+	assert_int_equal(b->t.got_len, len);
+}
+
+/* "mss_local is too small" without hook()'s snd_wnd_max: half of 1600 is less than 1460. */
 static void fault_3_shrinking_window(void **state)
 {
 	struct bench *b = *state;
+	static uint8_t data[1510];
+	struct guest_tcp other;
 
 	open_with_window(b, 0, 0);
-	fake_peer_sends(&b->net.sockets, b->fd, "first", 5);
-	fake_net_run(&b->net, MS(1));
-	b->t.window = 100;
-	guest_tcp_send(&b->t, TCP_ACK_, NULL, 0);
-	fake_peer_sends(&b->net.sockets, b->fd, "second, and some more of it", 27);
-	fake_net_run(&b->net, S(2));
-	b->t.no_ack = false;
-	guest_tcp_run(&b->t);
-	fake_net_run(&b->net, S(2));
-	guest_tcp_run(&b->t);
-	assert_int_equal(b->t.got_len, 32);
+	fake_peer_sends(&b->net.sockets, b->fd, data, 1510);    /* 1460 go to lwIP, for the persist timer */
+	fake_net_run(&b->net, 0);
+	fill_the_queue(b, &other);
+	b->t.window = 1600;
+	guest_tcp_send(&b->t, TCP_ACK_, "x", 1);        /* and now the other 50 */
+	all_arrives(b, 1510);
+	guest_tcp_free(&other);
 	works_on(b);
 }
 
+/* The same assertion, if the option reached lwIP. */
 static void fault_3_mss_option_on_a_later_segment(void **state)
 {
+	static const uint8_t opts[4] = { 2, 4, 0, 100 };
 	struct bench *b = *state;
 	static uint8_t data[20000];
+	struct guest_tcp other;
 	uint8_t buf[200];
 
 	open_with_window(b, 4000, 4000);
+	fill_the_queue(b, &other);
 	fake_peer_sends(&b->net.sockets, b->fd, data, sizeof(data));
-	fake_net_run(&b->net, MS(1));
-	for (unsigned mss = 0; mss < 200; mss += 50) {
-		uint8_t opts[4] = { 2, 4, 0, (uint8_t)mss };
-
-		guest_send(&b->net.guest, buf, guest_tcp_build(&b->t, buf, b->t.snd_nxt, TCP_ACK_, opts, 4, NULL, 0));
-		fake_peer_sends(&b->net.sockets, b->fd, data, 3000);
-		fake_net_run(&b->net, MS(1));
-	}
-	b->t.no_ack = false;
-	for (int i = 0; i < 50; i++) {
-		guest_tcp_run(&b->t);
-		fake_net_run(&b->net, S(1));
-	}
-	assert_int_equal(b->t.got_len, 20000 + 4 * 3000);
+	fake_net_run(&b->net, 0);
+	guest_send(&b->net.guest, buf, guest_tcp_build(&b->t, buf, b->t.snd_nxt, TCP_ACK_, opts, 4, "x", 1));
+	b->t.snd_nxt++;
+	all_arrives(b, 20000);
+	guest_tcp_free(&other);
 	works_on(b);
 }
 
+/* "persist ticking with empty send buffer" without before_tick(). */
 static void fault_4_persist_timer_with_an_empty_queue(void **state)
 {
 	struct bench *b = *state;
@@ -149,8 +203,9 @@ static void fault_4_persist_timer_with_an_empty_queue(void **state)
 	acked = b->t.rcv_nxt;           /* all has arrived, and the guest says nothing of it */
 	for (uint32_t window = 0; window < 1600; window += 500) {
 		b->t.rcv_nxt = acked - 2000;
+		guest_tcp_send(&b->t, TCP_ACK_, "x", 1);
 		b->t.window = window;
-		guest_tcp_send(&b->t, TCP_ACK_, "x", 1);        /* the window shrinks: new data, old acknowledgement */
+		guest_tcp_send(&b->t, TCP_ACK_, "y", 1);        /* the window shrinks: new data, old acknowledgement */
 		fake_net_run(&b->net, S(4));                    /* RTO: back to unsent; too big: persist */
 		b->t.rcv_nxt = acked;
 		guest_tcp_send(&b->t, TCP_ACK_, NULL, 0);       /* the late ACK empties it */
@@ -356,6 +411,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(fault_1_truncated_options),
+		TEST(fault_2_overlapping_segments_out_of_order),
 		TEST(fault_3_shrinking_window),
 		TEST(fault_3_mss_option_on_a_later_segment),
 		TEST(fault_4_persist_timer_with_an_empty_queue),
