@@ -55,9 +55,21 @@ fuzzreplay: $(fuzz_bin) ## each fuzz harness over a fixed number of seeded input
 fuzz: ## F=name T=seconds: libFuzzer on tests/fuzz/fuzz_NAME.c
 	$(Q)$(MAKE) --no-print-directory CC=clang MODE=fuzz build/fuzz/run_$(F)
 	$(Q)mkdir -p build/fuzz/corpus_$(F)
-	build/fuzz/run_$(F) -max_total_time=$(or $(T),60) build/fuzz/corpus_$(F)
-CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined
-build/fuzz/run_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libfake.a $$(call libs,emu)
+	$(Q)build/fuzz/run_$(F) -max_total_time=$(or $(T),60) -max_len=$(or $(LEN),4096) -entropic=0 -artifact_prefix=build/fuzz/$(F)- \
+		build/fuzz/corpus_$(F) $(wildcard tests/fuzz/seeds/$(F))
+# of the network's harnesses only what they need: the rest takes long to compile
+fuzz_needs = $(call libs,$(if $(filter unet_% dns dhcp tftp,$(1)),unet,emu))
+build/fuzz/run_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libfake.a $$(call fuzz_needs,$$*)
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -pthread -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+
+# make afl F=unet_tcp T=60: AFL++ on the same function; its findings are in build/afl/out_NAME.
+afl: ## F=name T=seconds: AFL++ on tests/fuzz/fuzz_NAME.c
+	$(Q)$(MAKE) --no-print-directory CC=afl-clang-fast MODE=afl build/afl/run_$(F)
+	$(Q)mkdir -p build/afl/in_$(F)
+	$(Q)cp $(wildcard tests/fuzz/seeds/$(F)/*) build/afl/in_$(F)/ 2>/dev/null || head -c 64 /dev/zero >build/afl/in_$(F)/zeros
+	AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_SKIP_CPUFREQ=1 AFL_NO_UI=1 afl-fuzz -V $(or $(T),60) -i build/afl/in_$(F) \
+		-o build/afl/out_$(F) build/afl/run_$(F)
+build/afl/run_%: build/afl/tests/fuzz/fuzz_%.o build/afl/libfake.a $$(call fuzz_needs,$$*)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -pthread -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
 layers: ## who may include whom
@@ -104,4 +116,4 @@ bench: $(O)/tenbox $(O)/tenbox-net $(bench_bin) $(guestmark) ## figures, side by
 	$(Q)tools/build-guest amd64
 	$(Q)python3 tests/bench/bench.py $(O) $(if $(ACCEL),--accel $(ACCEL)) $(BENCH) $(B)
 
-.PHONY: netns unit diff fuzzreplay fuzz layers pure headers guest soak bench
+.PHONY: netns unit diff fuzzreplay fuzz afl layers pure headers guest soak bench

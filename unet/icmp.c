@@ -285,8 +285,6 @@ static void ask_outside(struct unet *u, const struct packet *p)
 	mapping_pass_ttl(f, p->ttl);
 	addr_to_sock(&p->dst, 0, &to);
 	r = SOCK(u, send, f->fd, iov, n, &to);
-	if (r == -ECONNREFUSED || r == -EHOSTUNREACH || r == -ENETUNREACH)      /* perhaps what an earlier request met */
-		r = SOCK(u, send, f->fd, iov, n, &to);
 	if (r < 0 && SOCK(u, error, f->fd) == 0 && icmp_of_errno((int)-r))
 		icmp_error(u, p, icmp_of_errno((int)-r));
 }

@@ -28,7 +28,8 @@ struct guest {
 	uint8_t mac[6];
 	uint32_t ip;                    /* host order */
 	uint8_t ip6[16], link6[16];     /* fec0:: and fe80::, both with 5054:ff:fe12:34xx */
-	struct guest_frame frames[GUEST_FRAMES];        /* those not looked at yet */
+	struct guest_frame *frames;     /* a ring of GUEST_FRAMES: those not looked at yet */
+	unsigned high;                  /* those ever used lie below */
 	unsigned first, count;
 	size_t room;                    /* frames that it still takes; SIZE_MAX: all */
 	bool no_arp;                    /* do not answer requests, nor solicitations */

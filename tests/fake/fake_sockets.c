@@ -81,7 +81,7 @@ static int take_fd(struct fake_sockets *f)
 	f->s[fd].open = true;
 	f->s[fd].send_space = SIZE_MAX;
 	f->open_count++;
-	f->opened++;
+	f->s[fd].born = ++f->opened;
 	f->last_open = fd;
 	return fd;
 }

@@ -27,6 +27,7 @@ struct fake_datagram {
 struct fake_socket {
 	bool open, listening, connected, connecting, shut, eof, reset_on_close;
 	int family, type, protocol, ttl;
+	unsigned born;                  /* the how manieth socket this is */
 	int pending_error;              /* taken by error() and by the next read or write */
 	struct sockaddr_storage local, peer;
 	char device[16];

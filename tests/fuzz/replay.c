@@ -9,6 +9,7 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed) __attribute__((weak));
 
 static uint64_t state;
 
@@ -44,6 +45,12 @@ int main(int argc, char **argv)
 				buf[next() % len] = (uint8_t)(next() % 4 ? next() : (next() % 2 ? 0xff : 0));
 			if (next() % 4 == 0)
 				len = next() % (len + 1);
+		}
+		if (LLVMFuzzerCustomMutator && next() % 8) {    /* what knows the inputs' form gets further still */
+			len = n % 16 && kept_len[slot] ? kept_len[slot] : 0;
+			memcpy(buf, kept[slot], len);
+			for (unsigned k = n % 16 ? 1 : 20; k > 0; k--)
+				len = LLVMFuzzerCustomMutator(buf, len, INPUT_MAX, next());
 		}
 		exact = malloc(len ? len : 1);          /* so that a read past the end is seen */
 		memcpy(exact, buf, len);
