@@ -86,18 +86,29 @@ const char *filter_parse(const char *text, struct unet_filter *f)
 	return NULL;
 }
 
-static bool matches(const struct unet_filter *f, const struct addr *far, uint16_t port)
+/* A rule for the gateway's address means the host, by whichever of its names. */
+static bool names_host(struct unet *u, const struct unet_filter *f)
 {
-	if (f->family != AF_UNSPEC &&
-	    ((f->family == AF_INET) != addr_is4(far) || !same_bits(f->net, far->b, f->bits)))
-		return false;
-	return port >= f->first_port && port <= f->last_port;
+	struct addr a = addr_from6(f->net);
+
+	return f->family != AF_UNSPEC && f->bits == 128 && ip_place(u, &a) == PLACE_HOST;
 }
 
-static bool permitted(const struct unet_config *c, const struct addr *far, uint16_t port)
+static bool matches(struct unet *u, const struct unet_filter *f, const struct addr *far, uint16_t port)
 {
+	if (port < f->first_port || port > f->last_port)
+		return false;
+	if (f->family == AF_UNSPEC || ((f->family == AF_INET) == addr_is4(far) && same_bits(f->net, far->b, f->bits)))
+		return true;
+	return ip_place(u, far) == PLACE_HOST && names_host(u, f);
+}
+
+static bool permitted(struct unet *u, const struct addr *far, uint16_t port)
+{
+	const struct unet_config *c = &u->cfg;
+
 	for (unsigned i = 0; i < c->filters; i++)
-		if (matches(&c->filter[i], far, port))
+		if (matches(u, &c->filter[i], far, port))
 			return c->filter[i].allow;
 	return !c->filters || !c->filter[c->filters - 1].allow;
 }
@@ -157,7 +168,7 @@ int outside_check(struct unet *u, const struct addr *far, uint16_t port)
 
 	if (place != PLACE_HOST && place != PLACE_OUTSIDE)
 		return 0;
-	if (!permitted(&u->cfg, far, port) || (place == PLACE_OUTSIDE && !u->cfg.host_loopback && is_self(u, far))) {
+	if (!permitted(u, far, port) || (place == PLACE_OUTSIDE && !u->cfg.host_loopback && is_self(u, far))) {
 		char text[INET6_ADDRSTRLEN];
 
 		u->counters.dropped_filtered++;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Where a guest may go and how: restrict=, allow=, deny=, host-loopback=, outbound-addr=, outbound-if=; and a pause (points 23, 41)."""
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -41,6 +42,10 @@ def allow_and_deny_decide_by_the_first_rule_that_fits():
         attempts("allow=%s:%d" % there, there, here, (FAR, 1), expected=["open", "prohibited", "prohibited"])
         attempts("allow=%s,deny=198.51.100.0/24" % OUTER, there, (netns.ROUTER, 1), here, expected=["open", "prohibited", "open"])
         attempts("deny=10.0.2.2", here, there, expected=["prohibited", "open"])
+    with Server(echo, "::1") as six:        # the gateway's names are one destination
+        attempts("deny=10.0.2.2:%d" % six.port, ("fec0::2", six.port), expected=["13"])       # EACCES: Linux is more exact by IPv6
+        attempts("deny=[fec0::2]:%d" % (six.port + 1), ("fec0::2", six.port), expected=["open"])
+        attempts("allow=10.0.2.2", ("fec0::2", six.port), ("2001:db8:2::1", 1), expected=["open", "13"])
     r = run("ping -c 1 -W 2 %s; ping -c 1 -W 2 10.0.2.2" % FAR, net="deny=203.0.113.0/24")
     check("Packet filtered" in r.out or "prohibited" in r.out.lower(), "ping of a forbidden host: %s", r.out)
     r.ok()
@@ -207,6 +212,18 @@ print(first, all[99].recv(1))
 """ % local.port
         r = netns.python(code, net="max-flows=16").ok()
         check(r.out.strip() == "reset b'y'", "%s", r.out)
+
+
+@case
+def every_option_is_in_the_documents():
+    out = subprocess.run([netns.PROGRAM, "--net", "help"], capture_output=True, timeout=10).stdout.decode()
+    names = [line.split("=")[0] for line in out.splitlines()]
+    check(len(names) > 30, "--net help lists %s", names)
+    for document in ("NETWORK.md", "tenbox.1"):
+        with open(os.path.join(netns.TOP, "docs", document)) as f:
+            text = f.read().replace("\\", "")
+        missing = [n for n in names if not re.search(r"(?<![-a-z])%s(?![-a-z])" % n, text)]
+        check(not missing, "%s does not say what these are: %s", document, missing)
 
 
 @case
