@@ -285,7 +285,9 @@ static void ask_outside(struct unet *u, const struct packet *p)
 	mapping_pass_ttl(f, p->ttl);
 	addr_to_sock(&p->dst, 0, &to);
 	r = SOCK(u, send, f->fd, iov, n, &to);
-	if (r < 0 && SOCK(u, error, f->fd) == 0 && icmp_of_errno((int)-r))
+	if (r < 0 && icmp_of_errno((int)-r))
+		r = SOCK(u, send, f->fd, iov, n, &to);          /* that may have been what an earlier one met */
+	if (r < 0 && icmp_of_errno((int)-r))
 		icmp_error(u, p, icmp_of_errno((int)-r));
 }
 
