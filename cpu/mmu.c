@@ -2,7 +2,7 @@
 /*
  * Address translation: paging as in the SDM, volume 3, chapter 4 (none, 32-bit, PAE, 4-level), and the soft TLBs.
  *
- * There is one direct-mapped TLB per privilege: user, supervisor, and supervisor with SMAP in force; c->tlb points at the
+ * There is one TLB per privilege, each with a direct-mapped table for loads and one for stores: user, supervisor, and supervisor with SMAP in force; c->tlb points at the
  * current one, so that a change of CPL or AC is a change of pointer.  While an access must be looked at for other reasons
  * (data breakpoints, alignment checks) c->tlb points at TLB_NEVER, in which nothing ever hits.  A page gets a write tag
  * only if it is RAM, its D bit is set and no code was decoded from it.  Not-present translations are never kept.
@@ -335,40 +335,76 @@ bool mmu_load_pdptes(struct cpu *c, uint64_t cr3)
 
 /* --- TLBs ------------------------------------------------------------------------------------------------------- */
 
-static void clear_slot(struct tlb *t, unsigned slot)
+static void clear_slot(struct tlb *t, unsigned kind, unsigned slot)
 {
-	t->e[slot].read = t->e[slot].write = tlb_never(slot);
-	t->e[slot].host = NULL;
-	t->e[slot].gpa = 0;
+	t->e[kind][slot] = (struct tlb_entry){ tlb_never(slot), NULL };
+	t->page[kind][slot] = (struct tlb_page){ tlb_never(slot), 0 };
+}
+
+static void clear_all(struct tlb *t)
+{
+	unsigned kind, slot;
+
+	for (kind = 0; kind < 2; kind++)
+		for (slot = 0; slot < TLB_SIZE; slot++)
+			clear_slot(t, kind, slot);
+	t->uses = 0;
+	t->large[0] = t->large[1] = false;
 }
 
 void mmu_init(struct cpu *c)
 {
-	unsigned t, k;
+	unsigned t;
 
 	for (t = 0; t < TLB_COUNT; t++)
-		for (k = 0; k < TLB_SIZE; k++)
-			clear_slot(&c->tlbs[t], k);
+		clear_all(&c->tlbs[t]);
+}
+
+/* The slots that may be in use, one by one: kind and slot of number k. */
+static unsigned used_slots(const struct tlb *t)
+{
+	return t->uses <= ARRAY_SIZE(t->used) ? t->uses : 2 * TLB_SIZE;
+}
+
+static unsigned used_slot(const struct tlb *t, unsigned k, unsigned *kind)
+{
+	unsigned slot = t->uses <= ARRAY_SIZE(t->used) ? t->used[k] : k;
+
+	*kind = slot >> TLB_BITS;
+	return slot & (TLB_SIZE - 1);
+}
+
+static void note_used(struct tlb *t, unsigned kind, unsigned slot)
+{
+	if (t->uses < ARRAY_SIZE(t->used))
+		t->used[t->uses] = (uint16_t)(kind << TLB_BITS | slot);
+	t->uses++;
 }
 
 static void flush_one(struct tlb *t, bool keep_global)
 {
-	unsigned n = t->uses, k, slot;
-	bool listed = n <= ARRAY_SIZE(t->used);
+	unsigned n = used_slots(t), k, slot, kind, kept = 0;
 
-	t->uses = 0;
-	if (!keep_global)
-		t->large[0] = t->large[1] = false;
-	for (k = 0; k < (listed ? n : TLB_SIZE); k++) {
-		slot = listed ? t->used[k] : k;
-		if (keep_global && t->e[slot].gpa & TLB_GLOBAL) {
-			if (t->uses < ARRAY_SIZE(t->used))
-				t->used[t->uses] = (uint16_t)slot;
-			t->uses++;
-		} else {
-			clear_slot(t, slot);
+	if (!keep_global) {
+		for (k = 0; k < n; k++) {
+			slot = used_slot(t, k, &kind);
+			clear_slot(t, kind, slot);
 		}
+		t->uses = 0;
+		t->large[0] = t->large[1] = false;
+		return;
 	}
+	for (k = 0; k < n; k++) {
+		slot = used_slot(t, k, &kind);
+		if (!(t->page[kind][slot].gpa & TLB_GLOBAL)) {
+			clear_slot(t, kind, slot);
+			continue;
+		}
+		if (kept < ARRAY_SIZE(t->used))
+			t->used[kept] = (uint16_t)(kind << TLB_BITS | slot);
+		kept++;
+	}
+	t->uses = kept;
 }
 
 void tlb_flush(struct cpu *c, bool keep_global)
@@ -391,16 +427,15 @@ void tlb_flush_page(struct cpu *c, uint64_t linear)
 	for (t = 0; t < TLB_NEVER; t++) {
 		struct tlb *tlb = &c->tlbs[t];
 
-		clear_slot(tlb, slot);
+		clear_slot(tlb, TLB_READ, slot);
+		clear_slot(tlb, TLB_WRITE, slot);
 		/* A page of 2 MB or more may have filled other slots; drop all such on this half of the addresses. */
-		if (!tlb->large[linear >> 63])
-			continue;
-		for (k = 0; k < TLB_SIZE; k++) {
-			const struct tlb_entry *e = &tlb->e[k];
-			uint64_t tag = e->read != tlb_never(k) ? e->read : e->write;
+		for (k = 0; tlb->large[linear >> 63] && k < used_slots(tlb); k++) {
+			unsigned kind, other = used_slot(tlb, k, &kind);
+			const struct tlb_page *page = &tlb->page[kind][other];
 
-			if (e->gpa & TLB_LARGE && (tag ^ linear) >> 30 == 0)
-				clear_slot(tlb, k);
+			if (page->gpa & TLB_LARGE && (page->linear ^ linear) >> 30 == 0)
+				clear_slot(tlb, kind, other);
 		}
 	}
 	for (k = 0; k < ARRAY_SIZE(c->itlb[0]); k++)
@@ -413,12 +448,17 @@ void tlb_flush_page(struct cpu *c, uint64_t linear)
 
 void tlb_untag(struct cpu *c, uint64_t gpa)
 {
-	unsigned t, k;
+	unsigned t, k, kind, slot;
 
-	for (t = 0; t < TLB_NEVER; t++)
-		for (k = 0; k < TLB_SIZE; k++)
-			if (PAGE_OF(c->tlbs[t].e[k].gpa) == gpa)
-				c->tlbs[t].e[k].write = tlb_never(k);
+	for (t = 0; t < TLB_NEVER; t++) {
+		struct tlb *tlb = &c->tlbs[t];
+
+		for (k = 0; k < used_slots(tlb); k++) {
+			slot = used_slot(tlb, k, &kind);
+			if (kind == TLB_WRITE && PAGE_OF(tlb->page[kind][slot].gpa) == gpa)
+				tlb->e[kind][slot].tag = tlb_never(slot);
+		}
+	}
 }
 
 void mmu_remapped(struct cpu *c)
@@ -448,29 +488,25 @@ void mmu_select_tlb(struct cpu *c)
 
 	if (alignment_checked(c) || c->watch)
 		index = TLB_NEVER;
-	c->tlb = c->tlbs[index].e;
+	c->tlb = &c->tlbs[index];
 }
 
-static struct tlb_entry *fill(struct cpu *c, unsigned index, uint64_t linear, const struct walk *w, uint8_t *host, bool ram)
+/* Enter a page for loads, or one that may be stored to for stores. */
+static struct tlb_entry *fill(struct cpu *c, unsigned index, uint64_t linear, const struct walk *w, uint8_t *host, bool ram, bool write)
 {
 	struct tlb *t = &c->tlbs[index];
 	unsigned slot = (unsigned)(linear >> 12) & (TLB_SIZE - 1);
-	struct tlb_entry *e = &t->e[slot];
-	bool may_write = w->writable && w->dirty;
+	struct tlb_entry *e = &t->e[write][slot];
 
-	if (e->host == NULL) {
-		if (t->uses < ARRAY_SIZE(t->used))
-			t->used[t->uses] = (uint16_t)slot;
-		t->uses++;
-	}
+	if (e->host == NULL)
+		note_used(t, write, slot);
 	e->host = host;
-	e->read = PAGE_OF(linear);
-	e->write = tlb_never(slot);
-	e->gpa = PAGE_OF(w->gpa) | (w->global ? TLB_GLOBAL : 0) | (w->large ? TLB_LARGE : 0) | (may_write ? TLB_MAY_WRITE : 0);
+	e->tag = write && !code_may_write_tag(c, w->gpa) ? tlb_never(slot) : PAGE_OF(linear);
+	t->page[write][slot] = (struct tlb_page){
+		PAGE_OF(linear), PAGE_OF(w->gpa) | (w->global ? TLB_GLOBAL : 0) | (w->large ? TLB_LARGE : 0) | (ram ? TLB_RAM : 0),
+	};
 	if (w->large)
 		t->large[linear >> 63] = true;
-	if (may_write && ram && code_may_write_tag(c, w->gpa))
-		e->write = PAGE_OF(linear);
 	return e;
 }
 
@@ -481,31 +517,25 @@ static struct tlb_entry *fill(struct cpu *c, unsigned index, uint64_t linear, co
 static uint8_t *translate(struct cpu *c, uint64_t linear, enum access kind, uint64_t *gpa)
 {
 	unsigned index = tlb_index(c), slot = (unsigned)(linear >> 12) & (TLB_SIZE - 1);
-	const struct tlb_entry *e = &c->tlbs[index].e[slot];
+	bool write = kind == ACC_WRITE, ram;
+	const struct tlb_page *page = &c->tlbs[index].page[write][slot];
 	struct walk w;
 	uint8_t *host;
-	bool ram;
 	int err;
 
-	if (e->read == PAGE_OF(linear) && (kind == ACC_READ || (e->gpa & TLB_MAY_WRITE && e->gpa & TLB_RAM))) {
-		*gpa = PAGE_OF(e->gpa) | (linear & 0xfff);
-		return e->host + (linear & 0xfff);
+	if (page->linear == PAGE_OF(linear)) {
+		*gpa = PAGE_OF(page->gpa) | (linear & 0xfff);
+		return c->tlbs[index].e[write][slot].host + (linear & 0xfff);
 	}
 	err = walk(c, linear, kind, index == TLB_USER, index == TLB_SMAP, &w);
 	if (err >= 0)
 		fault_page(c, linear, (uint32_t)err);
 	*gpa = w.gpa;
 	host = phys_page(c, w.gpa, &ram);
-	if (!host)
+	if (!host || (write && !ram))
 		return NULL;
-	if (c->s.cr0 & CR0_PG || linear <= UINT32_MAX) {
-		struct tlb_entry *filled = fill(c, index, linear, &w, host, ram);
-
-		if (ram)
-			filled->gpa |= TLB_RAM;
-	}
-	if (kind == ACC_WRITE && !ram)
-		return NULL;
+	if (c->s.cr0 & CR0_PG || linear <= UINT32_MAX)
+		fill(c, index, linear, &w, host, ram, write);
 	return host + (linear & 0xfff);
 }
 
@@ -520,18 +550,16 @@ bool tlb_fill(struct cpu *c, uint64_t linear, bool write)
 	if (walk(c, linear, write ? ACC_WRITE : ACC_READ, index == TLB_USER, index == TLB_SMAP, &w) >= 0)
 		return false;
 	host = phys_page(c, w.gpa, &ram);
-	if (!host || !(c->s.cr0 & CR0_PG || linear <= UINT32_MAX))
+	if (!host || (write && !ram) || !(c->s.cr0 & CR0_PG || linear <= UINT32_MAX))
 		return false;
-	e = fill(c, index, linear, &w, host, ram);
-	if (ram)
-		e->gpa |= TLB_RAM;
-	return !write || e->write == PAGE_OF(linear);
+	e = fill(c, index, linear, &w, host, ram, write);
+	return e->tag == PAGE_OF(linear);
 }
 
 /* Data breakpoints and alignment, for accesses that come here because of TLB_NEVER. */
 static void look_at(struct cpu *c, uint64_t linear, unsigned size, enum access kind, bool natural)
 {
-	if (c->tlb != c->tlbs[TLB_NEVER].e)
+	if (c->tlb != &c->tlbs[TLB_NEVER])
 		return;
 	if (natural && alignment_checked(c) && linear & (size - 1))
 		fault(c, VEC_AC, 0);
@@ -604,8 +632,8 @@ static void st_slow(struct cpu *c, uint64_t linear, uint64_t v, unsigned size)
 #define LD(name, type, size) \
 type name(struct cpu *c, uint64_t linear) \
 { \
-	const struct tlb_entry *e = &c->tlb[linear >> 12 & (TLB_SIZE - 1)]; \
-	uint64_t offset = linear - e->read; \
+	const struct tlb_entry *e = &c->tlb->e[TLB_READ][linear >> 12 & (TLB_SIZE - 1)]; \
+	uint64_t offset = linear - e->tag; \
 	type v; \
 \
 	if (__builtin_expect(offset > 4096 - (size), 0)) \
@@ -616,8 +644,8 @@ type name(struct cpu *c, uint64_t linear) \
 #define ST(name, type, size) \
 void name(struct cpu *c, uint64_t linear, type v) \
 { \
-	const struct tlb_entry *e = &c->tlb[linear >> 12 & (TLB_SIZE - 1)]; \
-	uint64_t offset = linear - e->write; \
+	const struct tlb_entry *e = &c->tlb->e[TLB_WRITE][linear >> 12 & (TLB_SIZE - 1)]; \
+	uint64_t offset = linear - e->tag; \
 \
 	if (__builtin_expect(offset > 4096 - (size), 0)) \
 		st_slow(c, linear, v, (size)); \
@@ -635,8 +663,8 @@ ST(st64, uint64_t, 8)
 
 uint8_t *ld_host(struct cpu *c, uint64_t linear, unsigned len)
 {
-	const struct tlb_entry *e = &c->tlb[linear >> 12 & (TLB_SIZE - 1)];
-	uint64_t offset = linear - e->read, gpa;
+	const struct tlb_entry *e = &c->tlb->e[TLB_READ][linear >> 12 & (TLB_SIZE - 1)];
+	uint64_t offset = linear - e->tag, gpa;
 
 	if (offset <= 4096 - (uint64_t)len)
 		return e->host + offset;
@@ -648,8 +676,8 @@ uint8_t *ld_host(struct cpu *c, uint64_t linear, unsigned len)
 
 uint8_t *st_host(struct cpu *c, uint64_t linear, unsigned len)
 {
-	const struct tlb_entry *e = &c->tlb[linear >> 12 & (TLB_SIZE - 1)];
-	uint64_t offset = linear - e->write, gpa;
+	const struct tlb_entry *e = &c->tlb->e[TLB_WRITE][linear >> 12 & (TLB_SIZE - 1)];
+	uint64_t offset = linear - e->tag, gpa;
 	uint8_t *host;
 
 	if (offset <= 4096 - (uint64_t)len)
@@ -739,14 +767,15 @@ static uint8_t *translate_system(struct cpu *c, uint64_t linear, enum access kin
 {
 	bool smap = c->s.cr4 & CR4_SMAP && (c->s.cpl == 3 || !(c->s.flags & FLAG_AC)), ram;
 	unsigned index = smap ? TLB_SMAP : TLB_KERNEL;
-	const struct tlb_entry *e = &c->tlbs[index].e[linear >> 12 & (TLB_SIZE - 1)];
+	unsigned slot = (unsigned)(linear >> 12) & (TLB_SIZE - 1);
+	const struct tlb_page *page = &c->tlbs[index].page[kind == ACC_WRITE][slot];
 	struct walk w;
 	uint8_t *host;
 	int err;
 
-	if ((kind == ACC_READ ? e->read : e->write) == PAGE_OF(linear)) {
-		*gpa = PAGE_OF(e->gpa) | (linear & 0xfff);
-		return e->host + (linear & 0xfff);
+	if (page->linear == PAGE_OF(linear)) {
+		*gpa = PAGE_OF(page->gpa) | (linear & 0xfff);
+		return c->tlbs[index].e[kind == ACC_WRITE][slot].host + (linear & 0xfff);
 	}
 	err = walk(c, linear, kind, false, smap, &w);
 	if (err >= 0)

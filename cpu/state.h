@@ -85,19 +85,26 @@ enum {
 };
 
 /*
- * One page of linear addresses.  `read` and `write` are the page's linear address, or tlb_never() of the slot if that access
- * must take the slow path: not mapped, not permitted, not RAM; for stores also: not yet dirty, or code was decoded from it.
+ * What an access looks at: one direct-mapped table for loads, one for stores (so that a copy does not fight with itself).
+ * `tag` is the page's linear address, or tlb_never() of the slot if the access must take the slow path: not mapped, not
+ * permitted, not RAM; for stores also: not yet dirty, or code was decoded from it.
  */
 struct tlb_entry {
-	uint64_t read, write;
+	uint64_t tag;
 	uint8_t *host;
-	uint64_t gpa;                   /* of the page; low bits: TLB_GLOBAL, TLB_LARGE, TLB_MAY_WRITE, TLB_RAM */
 };
-enum { TLB_BITS = 10, TLB_SIZE = 1 << TLB_BITS, TLB_GLOBAL = 1, TLB_LARGE = 2, TLB_MAY_WRITE = 4, TLB_RAM = 8 };
+/* What a slot holds, for the slow path; linear is set although the tag may be withheld. */
+struct tlb_page {
+	uint64_t linear;
+	uint64_t gpa;                   /* of the page; low bits: TLB_GLOBAL, TLB_LARGE, TLB_RAM */
+};
+enum { TLB_BITS = 12, TLB_SIZE = 1 << TLB_BITS, TLB_GLOBAL = 1, TLB_LARGE = 2, TLB_RAM = 4 };
+enum { TLB_READ, TLB_WRITE };
 enum { TLB_KERNEL, TLB_USER, TLB_SMAP /* kernel, user pages refused */, TLB_NEVER /* every access is slow */, TLB_COUNT };
 struct tlb {
-	struct tlb_entry e[TLB_SIZE];
-	uint16_t used[256];             /* slots filled since the last flush, while `uses` fits */
+	struct tlb_entry e[2][TLB_SIZE];        /* TLB_READ, TLB_WRITE */
+	struct tlb_page page[2][TLB_SIZE];
+	uint16_t used[1024];            /* slots filled since the last flush, TLB_SIZE added for stores, while `uses` fits */
 	unsigned uses;
 	bool large[2];                  /* a page over 4 KB was filled in, by the top bit of the address */
 };
@@ -216,7 +223,7 @@ struct cpu_work {                       /* code to drop, posted by others */
 
 struct cpu {
 	/* Hot, and not state: derived from it by cpu_mode_changed(). */
-	struct tlb_entry *tlb;          /* of the current privilege */
+	struct tlb *tlb;                /* of the current privilege */
 	uint64_t addr_mask;             /* of linear addresses in flat code: 32 or 64 bits */
 	uint64_t flat_base[8];          /* by SEG_*: bases that flat code adds; ES CS SS DS are 0 */
 	uint64_t linear_mask;           /* of linear addresses in this mode of paging */

@@ -29,15 +29,15 @@ typedef struct block *run_fn(struct cpu *c, const struct uop *u);
 		 c->flat_base[u->seg]) & c->addr_mask)
 
 #define LOAD_AT(at, v, otherwise) do { \
-	const struct tlb_entry *entry_ = &c->tlb[(at) >> 12 & (TLB_SIZE - 1)]; \
-	uint64_t offset_ = (at) - entry_->read; \
+	const struct tlb_entry *entry_ = &c->tlb->e[TLB_READ][(at) >> 12 & (TLB_SIZE - 1)]; \
+	uint64_t offset_ = (at) - entry_->tag; \
 	if (UNLIKELY(offset_ > 4096 - sizeof(v))) \
 		return otherwise(c, u); \
 	memcpy(&(v), entry_->host + offset_, sizeof(v)); \
 } while (0)
 #define STORE_AT(at, type, v, otherwise) do { \
-	const struct tlb_entry *entry_ = &c->tlb[(at) >> 12 & (TLB_SIZE - 1)]; \
-	uint64_t offset_ = (at) - entry_->write; \
+	const struct tlb_entry *entry_ = &c->tlb->e[TLB_WRITE][(at) >> 12 & (TLB_SIZE - 1)]; \
+	uint64_t offset_ = (at) - entry_->tag; \
 	type value_ = (v); \
 	if (UNLIKELY(offset_ > 4096 - sizeof(value_))) \
 		return otherwise(c, u); \
@@ -48,8 +48,8 @@ typedef struct block *run_fn(struct cpu *c, const struct uop *u);
 /* Load what BACK() stores again; only_load forms need no write tag. */
 #define MODIFY(v, write_back) \
 	uint64_t at_ = LINEAR; \
-	const struct tlb_entry *entry_ = &c->tlb[at_ >> 12 & (TLB_SIZE - 1)]; \
-	uint64_t offset_ = at_ - ((write_back) ? entry_->write : entry_->read); \
+	const struct tlb_entry *entry_ = &c->tlb->e[(write_back) ? TLB_WRITE : TLB_READ][at_ >> 12 & (TLB_SIZE - 1)]; \
+	uint64_t offset_ = at_ - entry_->tag; \
 	if (UNLIKELY(offset_ > 4096 - sizeof(v))) \
 		return hot_miss(c, u); \
 	memcpy(&(v), entry_->host + offset_, sizeof(v))

@@ -105,8 +105,8 @@ static inline uint8_t *simd_host(struct cpu *c, const struct insn *i, unsigned s
 	if (i->mem.index != REG_NONE)
 		a += c->s.gpr[i->mem.index] * i->mem.scale;
 	a &= c->addr_mask;
-	entry = &c->tlb[a >> 12 & (TLB_SIZE - 1)];
-	offset = a - (write ? entry->write : entry->read);
+	entry = &c->tlb->e[write ? TLB_WRITE : TLB_READ][a >> 12 & (TLB_SIZE - 1)];
+	offset = a - entry->tag;
 	if (offset > 4096 - size || (size >= 16 && i->traits & INSN_ALIGNED && a & (size - 1)))
 		return NULL;
 	return entry->host + offset;

@@ -121,19 +121,18 @@ bool gen_linear(struct gen *g)
 
 struct rm gen_access(struct gen *g, unsigned size, bool write)
 {
-	int32_t tag = g->tlb + (int32_t)(write ? offsetof(struct tlb_entry, write) : offsetof(struct tlb_entry, read));
-	int32_t host = g->tlb + (int32_t)offsetof(struct tlb_entry, host);
+	int32_t at = gen_tlb(g, write), host = at + (int32_t)offsetof(struct tlb_entry, host);
 	struct rm entry = { .reg = -1, .base = T1, .index = -1, .gs = true };
 	struct out *o = &g->out[g->outs++];
 	static const uint8_t log2_of[] = { [1] = 0, [2] = 1, [4] = 2, [8] = 3, [10] = 4, [16] = 4, [32] = 5 };
 
-	_Static_assert(sizeof(struct tlb_entry) == 32, "the shift below");
+	_Static_assert(sizeof(struct tlb_entry) == 16, "the shift below");
 	o->back = g->b.p;
 	emit_mov_rr(&g->b, false, T1, T0);
-	emit_op(&g->b, 0xc1, 5, rm_reg(T1));                            /* SHR T1, 7 */
-	emit8(&g->b, 12 - 5);
-	emit_alu_imm(&g->b, false, 4, rm_reg(T1), (TLB_SIZE - 1) * 32);
-	entry.disp = tag;
+	emit_op(&g->b, 0xc1, 5, rm_reg(T1));                            /* SHR T1, 8 */
+	emit8(&g->b, 12 - 4);
+	emit_alu_imm(&g->b, false, 4, rm_reg(T1), (TLB_SIZE - 1) * 16);
+	entry.disp = at;
 	emit_op(&g->b, 0x2b | EO_W, T0, entry);                         /* SUB T0, tag */
 	if (size == 1) {
 		emit_op(&g->b, 0x81 | EO_W, 7, rm_reg(T0));

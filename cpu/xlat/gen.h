@@ -46,6 +46,11 @@ static inline struct rm gpr_home(unsigned guest)
 {
 	return rm_gs((int32_t)(offsetof(struct cpu, s.gpr) + guest * 8));
 }
+/* Offset in struct cpu of the table that a load or store looks at. */
+static inline int32_t gen_tlb(const struct gen *g, bool write)
+{
+	return g->tlb + (int32_t)(write ? offsetof(struct tlb, e[TLB_WRITE]) : offsetof(struct tlb, e[TLB_READ]));
+}
 #define ENV(field) rm_gs((int32_t)offsetof(struct cpu, xe.field))
 #define CPU(field) rm_gs((int32_t)offsetof(struct cpu, field))
 

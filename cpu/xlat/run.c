@@ -56,7 +56,7 @@ void xlat_set_exact(struct cpu *c, bool on)
 bool xlat_usable(const struct cpu *c)
 {
 	return c->key & KEY_FLAT && (c->key & KEY_CODE) != KEY_16 && !(c->key & KEY_REAL) && !c->step && !c->s.shadow && !c->debug_hit &&
-	       c->tlb != c->tlbs[TLB_NEVER].e && !(log_mask & LOG_CPU);
+	       c->tlb != &c->tlbs[TLB_NEVER] && !(log_mask & LOG_CPU);
 }
 
 void xlat_save_vector(struct cpu *c)

@@ -218,8 +218,7 @@ static void gen_out(struct gen *g, const struct out *o)
 	switch (o->kind) {
 	case OUT_FILL_READ:
 	case OUT_FILL_WRITE:
-		tag.disp = g->tlb + (int32_t)(o->kind == OUT_FILL_WRITE ? offsetof(struct tlb_entry, write) :
-					      offsetof(struct tlb_entry, read));
+		tag.disp = gen_tlb(g, o->kind == OUT_FILL_WRITE);
 		emit_op(&g->b, 0x03 | EO_W, T0, tag);                   /* the linear address again */
 		emit_mov_imm(&g->b, T1, arg);
 		emit_call_to(&g->b, x->rw + (o->kind == OUT_FILL_WRITE ? x->stub.fill_write : x->stub.fill_read));
