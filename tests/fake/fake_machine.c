@@ -2,6 +2,7 @@
 #include "tests/fake/fake_machine.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -107,15 +108,18 @@ static const struct cpu_ops ops = {
 struct fake_machine *fake_machine_new(unsigned cpus, const char *model)
 {
 	struct fake_machine *m = calloc(1, sizeof(*m));
+	const char *comma = model ? strchr(model, ',') : NULL;
+	char name[32];
 	struct err err;
 
 	assert(m);
+	snprintf(name, sizeof(name), "%.*s", comma ? (int)(comma - model) : 31, model ? model : "max");
 	m->ram_size = 64 << 20;
 	m->ram = mmap(NULL, m->ram_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert(m->ram != MAP_FAILED);
 	m->vector = -1;
 	m->cpus = cpus_new(&(struct cpus_config){ .ops = &ops, .owner = m, .count = cpus, .engine = CPU_INTERP,
-						  .model = model ? model : "max", .tsc_hz = 1000000000, .icount = true }, &err);
+						  .model = name, .features = comma ? comma + 1 : NULL, .tsc_hz = 1000000000, .icount = true }, &err);
 	assert(m->cpus);
 	m->cpu = cpus_get(m->cpus, 0);
 	return m;

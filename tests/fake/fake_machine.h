@@ -30,7 +30,7 @@ struct fake_machine {
 	unsigned accesses;
 };
 
-/* model NULL: "max".  RAM is 64 MB; page tables made by fake_machine_long lie at 0x8000..0xffff. */
+/* model NULL: "max"; "max,+monitor": with features.  RAM is 64 MB; page tables made by fake_machine_long lie at 0x8000..0xffff. */
 struct fake_machine *fake_machine_new(unsigned cpus, const char *model);
 void fake_machine_free(struct fake_machine *m);
 

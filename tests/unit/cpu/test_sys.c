@@ -27,6 +27,7 @@ CODE(general_detect, 64, "mov eax, 0x2000\n mov dr7, rax\n mov rbx, dr0\n hlt");
 CODE(bad_invpcid, 64, "sub rsp, 16\n mov eax, 4\n invpcid rax, [rsp]\n hlt");
 CODE(umip, 64, "sgdt [0x200000]\n hlt");
 CODE(lmsw_keeps_pe, 32, "xor eax, eax\n lmsw ax\n mov ebx, cr0\n hlt");
+CODE(mwait, 64, "lea rax, [0x200000]\n xor ecx, ecx\n xor edx, edx\n monitor\n xor eax, eax\n mwait\n mov ebx, 7\n hlt");
 CODE(cr8, 64, "mov eax, 5\n mov cr8, rax\n mov rbx, cr8\n mov eax, 16\n mov cr8, rax\n hlt");
 CODE(user_cli, 64, "cli\n hlt");
 CODE(real_lldt, 16, "xor ax, ax\n .byte 0x0f, 0x00, 0xd0\n hlt");
@@ -207,6 +208,22 @@ static void cr8_is_the_task_priority(void **state)
 	assert_int_equal(regs().cr8, 5);
 }
 
+/* A wake-up without a reason is allowed (SDM volume 2, MWAIT), so it may return at once; it must not hang, nor be there for users. */
+static void mwait_returns_and_is_the_kernels(void **state)
+{
+	(void)state;
+	START64(mwait);
+	assert_int_equal(run(), 6);                     /* no model has it by default */
+	fake_machine_free(m);
+	m = fake_machine_new(1, "max,+monitor");
+	START64(mwait);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(regs().gpr[3], 7);
+	START64(mwait);
+	to_user(FAKE_UCS64);
+	assert_int_equal(run(), 6);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -217,7 +234,7 @@ int main(void)
 		TEST(bases_can_be_written_if_cr4_says_so), TEST(xcr0_needs_x87), TEST(tsd_keeps_rdtsc_from_users),
 		TEST(unknown_hypercalls_say_so), TEST(kvm_clock_page_tells_the_time), TEST(writes_of_the_tsc_show_in_tsc_adjust),
 		TEST(general_detect_guards_debug_registers), TEST(privileges_are_checked), TEST(lmsw_cannot_leave_protected_mode),
-		TEST(cr8_is_the_task_priority),
+		TEST(cr8_is_the_task_priority), TEST(mwait_returns_and_is_the_kernels),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
