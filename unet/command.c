@@ -6,7 +6,8 @@
  *
  * A pidfd (Linux 5.3) tells the loop of its end, so no signal handler is needed and no zombie stays.  We keep the
  * command's end of the socket open until then and drain it: a command that goes without having read all of its input
- * would otherwise turn what it wrote last into a reset connection.
+ * would otherwise turn what it wrote last into a reset connection.  The other end's close before that means a connection
+ * that was cut off, and SIGHUP for the command and what it started.
  */
 #include "unet/command.h"
 
@@ -41,7 +42,7 @@ struct command {
 	struct command *next;
 	pid_t pid;
 	int process, errors, end;               /* pidfd; pipe, -1: closed; its end of the pair */
-	struct loop_fd process_watch, errors_watch;
+	struct loop_fd process_watch, errors_watch, end_watch;
 	char name[NAME_LEN];
 	char line[LINE_MAX_LEN];
 	size_t len;
@@ -130,6 +131,7 @@ static void forget(struct command *c)
 	close_errors(c);
 	for (int i = 0; i < 1024 && recv(c->end, buf, sizeof(buf), MSG_DONTWAIT) > 0; i++)
 		;
+	loop_remove(&c->end_watch);
 	close(c->end);
 	loop_remove(&c->process_watch);
 	close(c->process);
@@ -162,6 +164,16 @@ static void on_end(void *owner, unsigned events)
 {
 	(void)events;
 	reap(owner);
+}
+
+/* The stream was closed before the command ended: a connection that was reset, say.  It is told as a terminal would. */
+static void on_hang_up(void *owner, unsigned events)
+{
+	struct command *c = owner;
+
+	(void)events;
+	loop_remove(&c->end_watch);
+	kill(-c->pid, SIGHUP);
 }
 
 /* --- its beginning ------------------------------------------------------------------------------------------------ */
@@ -228,10 +240,13 @@ static int start(struct command *c, const char *command)
 		r = c->process < 0 ? -errno : loop_add(c->all->loop, &c->process_watch, c->process, LOOP_READ, on_end, c);
 		if (r == 0)
 			r = loop_add(c->all->loop, &c->errors_watch, c->errors, LOOP_READ, on_errors, c);
+		if (r == 0)
+			r = loop_add(c->all->loop, &c->end_watch, c->end, 0, on_hang_up, c);
 		if (r < 0) {
 			kill(-c->pid, SIGKILL);
 			waitpid(c->pid, NULL, 0);
 			loop_remove(&c->process_watch);
+			loop_remove(&c->errors_watch);
 			if (c->process >= 0)
 				close(c->process);
 		}

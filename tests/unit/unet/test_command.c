@@ -248,6 +248,22 @@ static void no_more_than_so_many_run_at_a_time(void **state)
 	close(run(b, "true"));
 }
 
+static void a_stream_that_is_closed_hangs_up(void **state)
+{
+	struct bench *b = *state;
+	int fds[2] = { run(b, "sleep 1000; true"), run(b, "trap '' HUP; while read line; do :; done; sleep 0.1") };
+
+	close(fds[0]);
+	close(fds[1]);
+	wait_until_all_ended(b);
+	/* but the end of what we say is no hang-up: it may have an answer yet */
+	fds[0] = run(b, "while read line; do :; done; sleep 0.2; echo answer");
+	shutdown(fds[0], SHUT_WR);
+	wait_until_all_ended(b);
+	assert_int_equal(recv(fds[0], (char[10]){ 0 }, 10, 0), 7);
+	close(fds[0]);
+}
+
 static void all_go_with_the_network_even_those_that_do_not_want_to(void **state)
 {
 	struct bench *b = *state;
@@ -290,6 +306,7 @@ int main(void)
 		TEST(lines_of_its_standard_error_go_to_the_user),
 		TEST(a_flood_of_lines_is_cut_off),
 		TEST(no_more_than_so_many_run_at_a_time),
+		TEST(a_stream_that_is_closed_hangs_up),
 		TEST(all_go_with_the_network_even_those_that_do_not_want_to),
 		TEST(what_it_leaves_behind_does_not_hold_us_up),
 	};
