@@ -622,6 +622,12 @@ static bool take_qmp(struct options *o, const char *arg, struct err *err)
 	return err_set(err, "QMP is not part of this build (-monitor has the text commands)");
 }
 
+static bool take_vnc(struct options *o, const char *arg, struct err *err)
+{
+	(void)o;
+	return !strcmp(arg, "none") || err_set(err, "not available in tenbox");
+}
+
 static bool take_absent(struct options *o, const char *arg, struct err *err)
 {
 	(void)o, (void)arg;
@@ -704,7 +710,7 @@ static const struct option {
 	{ "sandbox", "off", "system call filter", .take = take_sandbox },
 	{ "qmp", "DEV", NULL, .take = take_qmp },
 	{ "enable-kvm", NULL, NULL, .take = take_kvm },
-	{ "vnc", "DISPLAY", NULL, .take = take_absent },
+	{ "vnc", "none", NULL, .take = take_vnc },
 	{ "fda", "FILE", NULL, .take = take_absent },
 	{ "fdb", "FILE", NULL, .take = take_absent },
 	{ "usb", NULL, NULL, .take = take_absent },
