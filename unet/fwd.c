@@ -240,6 +240,15 @@ static void remove_forward(struct unet *u, unsigned i)
 	memmove(&u->forwards[i], &u->forwards[i + 1], (u->forward_count - i) * sizeof(f));
 }
 
+/* Whom a rule without a guest's address means. */
+static struct addr first_guest(const struct unet *u)
+{
+	struct addr six = addr_from6(&u->cfg.prefix);
+
+	six.b[15] |= 0x15;              /* as DHCPv6 gives it out */
+	return u->cfg.ipv4 ? addr_from4(&u->cfg.dhcpstart) : six;
+}
+
 bool unet_hostfwd_add(struct unet *u, const char *text, uint16_t *bound, struct err *err)
 {
 	struct hostfwd_rule rule;
@@ -248,8 +257,9 @@ bool unet_hostfwd_add(struct unet *u, const char *text, uint16_t *bound, struct 
 	if (!hostfwd_parse(text, &rule, err))
 		return false;
 	if (rule.any_guest)
-		rule.guest = addr_from4(&u->cfg.dhcpstart);
-	if (!ip_in_net(u, &rule.guest) || ip_place(u, &rule.guest) != PLACE_NOBODY)
+		rule.guest = first_guest(u);
+	if (!(addr_is4(&rule.guest) ? u->cfg.ipv4 : u->cfg.ipv6) || !ip_in_net(u, &rule.guest) ||
+	    ip_place(u, &rule.guest) != PLACE_NOBODY)
 		return err_set(err, "Invalid host forwarding rule '%s' (Bad guest address: no guest of this network can have it)",
 			       text);
 	if (u->forward_count + rule.ports > FORWARDS)

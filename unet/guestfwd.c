@@ -173,7 +173,7 @@ static bool add(struct unet *u, const char *rule, struct err *err)
 		return false;
 	if (g->rule.any_address)
 		g->rule.address = addr_from4(&four);
-	if (!ip_in_net(u, &g->rule.address) || find(u, &g->rule.address, g->rule.port) ||
+	if (!(addr_is4(&g->rule.address) ? u->cfg.ipv4 : u->cfg.ipv6) || !ip_in_net(u, &g->rule.address) || find(u, &g->rule.address, g->rule.port) ||
 	    (ip_place(u, &g->rule.address) != PLACE_NOBODY && ip_place(u, &g->rule.address) != PLACE_GUESTFWD))
 		return err_set(err, "Conflicting/invalid host:port in guest forwarding rule '%s'", rule);
 	if (g->rule.kind == GUESTFWD_STREAM && !u->cfg.guestfwd_open)

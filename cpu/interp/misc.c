@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Interrupt flag, HLT, CPUID, time stamps, random numbers, hypercalls, cache control. */
+#include <cpuid.h>
+
 #include "cpu/interp/flags.h"
 #include "cpu/interp/interp.h"
 #include "cpu/seg.h"
@@ -98,6 +100,17 @@ static void op_rdpmc(struct cpu *c, const struct insn *i)
 	fault_gp(c, 0);
 }
 
+/* Asked for once: CPUID is slow where the host is a virtual machine. */
+static bool host_has_rdrand(void)
+{
+	static signed char known;
+	unsigned a, b, c, d;
+
+	if (!known)
+		known = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_RDRND) ? 1 : -1;
+	return known > 0;
+}
+
 /* Counted time gets counted numbers (splitmix64); otherwise the host's generator is mixed in. */
 static uint64_t random_number(struct cpu *c)
 {
@@ -109,7 +122,7 @@ static uint64_t random_number(struct cpu *c)
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
 	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
 	z ^= z >> 31;
-	if (!c->all->config.icount && __builtin_cpu_supports("rdrnd")) {
+	if (!c->all->config.icount && host_has_rdrand()) {
 		unsigned char ok;
 
 		__asm__ volatile("rdrand %0; setc %1" : "=r"(host), "=qm"(ok) : : "cc");

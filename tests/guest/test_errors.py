@@ -71,6 +71,24 @@ def malformed_values_are_named():
 
 
 @case
+def options_of_the_network_are_named_with_the_reason():
+    for option, *reasons in (
+            ("mtu=1", "'mtu' expects a number from 576 to 65520, not '1'"), ("deny=10.0.0.0/33", "'deny'", "mask", "0 to 32"),
+            ("allow=1.2.3.4:0", "'allow'", "PORTS"), ("outbound-addr=eth0", "outbound-addr", "eth0"), ("outbound-if=none0", "none0", "No such device"),
+            ("max-flows=many", "max-flows", "number", "many"), ("host-loopback=maybe", "'host-loopback' expects 'on' or 'off', not 'maybe'"),
+            ("dns-host=x", "dns-host", "'x'"), ("dnssearch=a..b", "dnssearch", "a..b"), ("tftp=/nonexistent", "/nonexistent", "No such file"),
+            ("domainname=", "domainname", "empty"), ("ipv4=off,ipv6=off", "IPv4 and IPv6 disabled"),
+            ("hostfwd=tcp:[::1:22-:22", "Bad host address: '\\['"), ("hostfwd=tcp::9-8-:22", "Bad host port: '9-8'"),
+            ("hostfwd=tcp::8000-8010-:80-81", "as many as host ports"), ("hostfwd=unix:s-:22", "Bad path"),
+            ("hostfwd=unix:/nonexistent/s-:22", "/nonexistent/s", "No such file"), ("hostfwd=tcp:192.0.2.1:8022-:22", "192.0.2.1", "Cannot assign"),
+            ("hostfwd=tcp::8022-9.9.9.9:22", "Bad guest address"), ("guestfwd=tcp:10.0.2.9:80", "tcp:10.0.2.9:80'", "Missing - separator"),
+            ("guestfwd=tcp:9.9.9.9:80-cmd:cat", "Conflicting/invalid host:port"), ("guestfwd=udp:10.0.2.9:80-cmd:cat", "Bad protocol name"),
+            ("guestfwd=tcp:10.0.2.9:80-chardev:none", "chardev 'none' not found"), ("guestfwd=tcp:10.0.2.9:80-frob", "'frob' is not a valid character device"),
+            ("guestfwd=tcp:10.0.2.9:80-tcp:a.example:1", "a number as address"), ("smb=/", "smb", "not part of this build")):
+        refused(["-nic", "user," + option], *reasons)
+
+
+@case
 def a_taken_port_is_named_with_the_reason():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

@@ -14,13 +14,13 @@ from test_program import refused
 
 SERVER = r"""
 import socket, sys, threading
-s = socket.socket(socket.AF_INET)
+s = socket.socket(socket.AF_INET6 if %r == '::' else socket.AF_INET)
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-s.bind(('0.0.0.0', %d))
+s.bind((%r, %d))
 s.listen(100)
 print('ready', flush=True)
 def serve(c, a):
-    c.sendall(('%%s:%%d ' %% a).encode())
+    c.sendall(('%%s:%%d ' %% a[:2]).encode())
     while True:
         d = c.recv(65536)
         if not d:
@@ -33,9 +33,9 @@ while True:
 """
 
 
-def serve(guest, port):
+def serve(guest, port, address="0.0.0.0"):
     """A server inside that says who came and then echoes."""
-    p = guest.start(["python3", "-c", SERVER % port])
+    p = guest.start(["python3", "-c", SERVER % (address, address, port)])
     if p.stdout.readline() != b"ready\n":
         raise Failed("no server inside: %s" % p.stderr.read().decode())
     return p
@@ -105,6 +105,25 @@ def forwards_are_made_for_ranges_ipv6_and_unix_sockets():
             serve(g, 7002)
             talk(path, family=socket.AF_UNIX)
         check(not os.path.exists(path), "the socket's file is left behind")
+
+
+@case
+def forwards_lead_to_ipv6_guests_and_guestfwd_has_ipv6_addresses():
+    port = free_port()
+    with Guest("hostfwd=tcp:[::1]:%d-[fec0::15]:7000,hostfwd=tcp:127.0.0.1:%d-[fec0::15]:7000,guestfwd=tcp:[fec0::100]:80-cmd:cat" %
+               (port, port)) as g:
+        serve(g, 7000, "::")
+        who, own = talk(("::1", port), family=socket.AF_INET6)
+        check(who == "fec0::2:%d" % own[1], "a client on loopback is %s", who)
+        who, _ = talk(("127.0.0.1", port))
+        check(who.startswith("fec0::2:"), "a client by IPv4 is %s", who)
+        out = g.python("import socket\ns = socket.create_connection(('fec0::100', 80), 5)\ns.sendall(b'hi')\nprint(s.recv(9))\n").ok().out
+        check(out == "b'hi'\n", "guestfwd: %s", out)
+        g.run("ping -c 1 -W 2 fec0::100").ok()
+    with Guest("ipv4=off,hostfwd=tcp:[::1]:%d-:7000" % port) as g:  # the first DHCP address is one of IPv6 then
+        serve(g, 7000, "::")
+        talk(("::1", port), family=socket.AF_INET6)
+    refused(["--net", "ipv6=off,hostfwd=tcp::%d-[fec0::15]:22" % port, "--", "true"], "Bad guest address: no guest", status=125)
 
 
 @case

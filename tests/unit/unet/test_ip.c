@@ -199,6 +199,20 @@ static void echo_elsewhere_goes_by_a_ping_socket_and_keeps_its_identifier(void *
 	assert_int_equal(n->sockets.open_count, 0);
 }
 
+static void an_error_that_an_earlier_ping_met_does_not_stop_the_next(void **state)
+{
+	struct fake_net *n = *state;
+	struct guest_packet p;
+	uint8_t buf[200];
+
+	guest_send(&n->guest, buf, ping(n, buf, NET_OUTSIDE, "abc", 3));
+	n->sockets.s[n->sockets.last_open].send_error = EHOSTUNREACH;
+	guest_send(&n->guest, buf, ping(n, buf, NET_OUTSIDE, "def", 3));
+	assert_int_equal(n->sockets.s[n->sockets.last_open].out_count, 2);
+	assert_memory_equal(fake_last_sent(&n->sockets, n->sockets.last_open)->data + 8, "def", 3);
+	assert_false(guest_packet(&n->guest, &p));
+}
+
 static void a_router_on_the_pings_way_is_heard(void **state)
 {
 	struct fake_net *n = *state;
@@ -674,6 +688,7 @@ int main(void)
 		TEST(nobody_can_become_the_gateway),
 		TEST(gateway_and_dns_answer_echo),
 		TEST(echo_elsewhere_goes_by_a_ping_socket_and_keeps_its_identifier),
+		TEST(an_error_that_an_earlier_ping_met_does_not_stop_the_next),
 		TEST(a_router_on_the_pings_way_is_heard),
 		TEST(a_host_without_ping_sockets_is_survived),
 		TEST(a_flood_of_echo_identifiers_is_bounded),
