@@ -27,6 +27,7 @@ static const struct {
 	{ "op", LOG_OP, "decoded form of each block" },
 	{ "out_asm", LOG_OUT_ASM, "host code of each block" },
 	{ "mmu", LOG_MMU, "page walks that fault" },
+	{ "nochain", LOG_NOCHAIN, "do not chain blocks (exec does so too)" },
 	{ "net", LOG_NET, "what the network side refuses" },
 };
 

@@ -20,6 +20,7 @@ enum log_item {
 	LOG_OUT_ASM = 1 << 7,           /* host code of each block */
 	LOG_MMU = 1 << 8,               /* page walks that fault */
 	LOG_NET = 1 << 9,               /* flows and frames refused by the network */
+	LOG_NOCHAIN = 1 << 10,          /* no lines: blocks are not chained */
 };
 
 /* Which items are on; read it directly to skip costly formatting.  Set once, before threads start. */

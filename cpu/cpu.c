@@ -90,6 +90,8 @@ uint64_t cpu_tsc(struct cpu *c)
 void cpu_event(struct cpu *c, unsigned events)
 {
 	atomic_fetch_or(&c->events, events);
+	if (c->all->config.icount)
+		c->leave = true;        /* taken behind this instruction, whichever engine runs it and however long its block */
 	if (!atomic_exchange(&c->attention, 1) && c->x)
 		xlat_interrupt(c);
 	if (!atomic_load(&c->in_guest))
@@ -103,8 +105,11 @@ void cpu_kick(struct cpu *c)
 
 void cpu_interrupts_enabled(struct cpu *c)
 {
-	if (lapic_pending(&c->apic))
-		atomic_store(&c->attention, 1);
+	if (!lapic_pending(&c->apic))
+		return;
+	atomic_store(&c->attention, 1);
+	if (c->all->config.icount)
+		c->leave = true;
 }
 
 static uint64_t apic_now(void *owner)
@@ -265,8 +270,9 @@ void cpus_reset(struct cpus *s)
 static size_t code_size(const struct cpus_config *config)
 {
 	size_t all = (size_t)(config->tb_size ? config->tb_size : 32 * config->count) << 20;
+	size_t each = (all / config->count) & ~(size_t)0xfffff;
 
-	return (all / config->count) & ~(size_t)0xfffff;
+	return each < 1 << 20 ? 1 << 20 : each > 256 << 20 ? 256 << 20 : each;
 }
 
 static void cpu_delete(struct cpu *c)
@@ -679,4 +685,9 @@ void cpu_print(const struct cpu *c, void (*out)(void *to, const char *line), voi
 void cpu_print_apic(const struct cpu *c, void (*out)(void *to, const char *line), void *to)
 {
 	lapic_print((struct lapic *)(uintptr_t)&c->apic, out, to);
+}
+
+void cpu_print_jit(const struct cpu *c, void (*out)(void *to, const char *line), void *to)
+{
+	xlat_print(c, out, to);
 }

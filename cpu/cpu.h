@@ -56,6 +56,8 @@ struct cpus_config {
 	const char *features;           /* "+aes,-avx,avx2=off"; NULL: none */
 	uint64_t tsc_hz;                /* of the guest's TSC */
 	unsigned tb_size;               /* translator: MiB for translated code, of all processors together; 0: 32 each */
+	bool exact_flags;               /* translator: flags that no way on can see are computed all the same */
+	bool one_insn;                  /* translator: a block holds one instruction */
 	bool icount;                    /* time is counted in instructions: never look at the host's TSC */
 };
 
@@ -121,5 +123,6 @@ void cpu_set_regs(struct cpu *c, const struct cpu_regs *r);
 size_t cpu_peek(struct cpu *c, uint64_t linear, void *buf, size_t len);
 void cpu_print(const struct cpu *c, void (*out)(void *to, const char *line), void *to);        /* info registers */
 void cpu_print_apic(const struct cpu *c, void (*out)(void *to, const char *line), void *to);   /* info lapic */
+void cpu_print_jit(const struct cpu *c, void (*out)(void *to, const char *line), void *to);    /* info jit */
 
 #endif

@@ -34,6 +34,15 @@ static void info_lapic(struct monitor *mon, struct machine *m, int argc, char **
 	each_cpu(mon, m, argc > 1 && !strcmp(argv[1], "-a"), cpu_print_apic, "dumping local APIC state for CPU %-2u\n\n");
 }
 
+static void info_jit(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
+{
+	(void)argc, (void)argv, (void)slash;
+	run_freeze(m->run);
+	for (unsigned i = 0; i < cpus_count(m->cpus); i++)
+		cpu_print_jit(cpus_get(m->cpus, i), monitor_line, mon);
+	run_thaw(m->run);
+}
+
 static void info_cpus(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)
 {
 	(void)argc, (void)argv, (void)slash;
@@ -67,5 +76,6 @@ const struct command cmd_cpu[] = {
 	{ "info registers", "[-a]", "the processor's registers; -a: of all", .run = info_registers },
 	{ "info cpus", NULL, "the processors", .run = info_cpus },
 	{ "info lapic", "[-a]", "the local interrupt controller; -a: of all", .run = info_lapic },
+	{ "info jit", NULL, "what the translator made, and why it left it", .run = info_jit },
 	{ .name = NULL },
 };

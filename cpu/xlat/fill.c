@@ -13,9 +13,19 @@
 bool xlat_fill(struct cpu *c, uint64_t linear, uint32_t arg, bool write)
 {
 	unsigned size = 1u << (arg & ((1 << ARG_SIZE_BITS) - 1));
+	struct xlat *x = c->x;
 
-	c->x->count.fills++;
-	return (linear & 0xfff) + size <= 4096 && tlb_fill(c, linear, write);
+	x->count.fills++;
+	x->cause_write = write;
+	x->cause = SLOW_ATTENTION;
+	if ((linear & 0xfff) + size > 4096) {
+		x->cause = SLOW_CROSS;
+		return false;
+	}
+	if (tlb_fill(c, linear, write))
+		return true;
+	x->cause = write && c->tlb[linear >> 12 & (TLB_SIZE - 1)].read == (linear & ~0xfffull) ? SLOW_CODE : SLOW_OTHER;
+	return false;
 }
 
 enum { MXCSR_MASKS = 0x1f80, FCW_MASKS = 0x3f };
@@ -30,6 +40,8 @@ unsigned xlat_fpu_ready(struct cpu *c, uint64_t unused, uint32_t arg)
 
 	(void)unused;
 	c->x->count.fpu_loads++;
+	c->x->cause = SLOW_VECTOR;
+	c->x->cause_write = false;
 	if (c->s.cr0 & (CR0_EM | CR0_TS) || !(c->s.cr4 & CR4_OSFXSR))
 		return 0;
 	if ((c->s.fpu.mxcsr & MXCSR_MASKS) != MXCSR_MASKS || (c->s.fpu.fcw & FCW_MASKS) != FCW_MASKS)

@@ -204,6 +204,8 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 		pass_on(sig, info, context);
 		return;
 	}
+	c->x->cause = SLOW_HOST;
+	c->x->cause_write = false;
 	lead_out(c->x, r, b, (unsigned)k, s->commit_saved ? c->x->stub.slow_saved : c->x->stub.slow_host);
 	r[REG_EFL] &= ~(greg_t)EFLAGS_TF;
 }

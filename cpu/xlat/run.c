@@ -5,7 +5,6 @@
  */
 #include "cpu/xlat/run.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -25,6 +24,7 @@ bool xlat_new(struct cpu *c, size_t size, struct err *err)
 	}
 	if (!host_code_new(x, size, err))
 		return false;
+	x->exact = c->all->config.exact_flags || c->all->config.icount;
 	x->max_blocks = x->size / 128;
 	x->block = malloc(x->max_blocks * sizeof(*x->block));
 	if (!x->block) {
@@ -141,6 +141,7 @@ static void *do_slow(struct cpu *c, struct xblock *b, unsigned k)
 	struct xlat *x = c->x;
 	uint64_t next = rip_of(c, b, k + 1);
 	bool icount = c->all->config.icount;
+	uint64_t *cause;
 
 	c->s.rip = rip_of(c, b, k);
 	flags_from_image(c);
@@ -149,8 +150,12 @@ static void *do_slow(struct cpu *c, struct xblock *b, unsigned k)
 		x->count.slow_op[b->slow[k]->insn.op]++;
 		interp_one(c, b->slow[k]);
 	} else {
-		x->count.slow_mem++;
+		cause = &x->count.slow[x->cause][x->cause_write];
+		x->cause = SLOW_OTHER;
+		x->count.slow[SLOW_FAULT][x->cause_write]++;    /* it does not come back, if so */
 		interp_step(c);
+		x->count.slow[SLOW_FAULT][x->cause_write]--;
+		++*cause;
 	}
 	if (c->leave || c->s.rip != next || !b->b.valid || c->step || c->s.shadow || c->debug_hit || k + 1 == b->b.n ||
 	    atomic_load_explicit(&c->attention, memory_order_relaxed))
@@ -221,6 +226,7 @@ static void follow(struct cpu *c, void *at)
 		arg = c->xe.exit_arg;
 		b = c->xe.exit_kind == EXIT_MISS || c->xe.exit_kind == EXIT_ABORT ? NULL : x->block[arg >> (ARG_INSN_BITS + ARG_SIZE_BITS)];
 		at = NULL;
+		x->count.exits[c->xe.exit_kind]++;
 		switch (c->xe.exit_kind) {
 		case EXIT_LINK:
 			l = &b->link[arg & ((1 << (ARG_INSN_BITS + ARG_SIZE_BITS)) - 1)];
@@ -232,12 +238,11 @@ static void follow(struct cpu *c, void *at)
 			to = find(c);
 			if (!to)
 				return;
-			if (x->count.flushes == flushes && b->b.valid && !(log_mask & LOG_EXEC))
+			if (x->count.flushes == flushes && b->b.valid && !(log_mask & (LOG_EXEC | LOG_NOCHAIN)))
 				xlat_link(c, l, to);
 			at = xlat_rx(x, to->saved);
 			break;
 		case EXIT_MISS:
-			x->count.misses++;
 			c->s.rip = c->xe.exit_rip;
 			flags_from_image(c);
 			if (code64(c) && !canonical(c->s.rip)) {
@@ -249,7 +254,7 @@ static void follow(struct cpu *c, void *at)
 			to = find(c);
 			if (!to)
 				return;
-			if (!(log_mask & LOG_EXEC))
+			if (!(log_mask & (LOG_EXEC | LOG_NOCHAIN)))
 				xlat_remember(c, to);
 			at = xlat_rx(x, to->saved);
 			break;
@@ -262,7 +267,6 @@ static void follow(struct cpu *c, void *at)
 			break;
 		case EXIT_ASYNC:
 			k = arg >> ARG_SIZE_BITS & ((1 << ARG_INSN_BITS) - 1);
-			x->count.async++;
 			if ((arg & ((1 << ARG_SIZE_BITS) - 1)) != ARG_UNCOUNTED)
 				uncount(c, b, k);
 			c->s.rip = rip_of(c, b, k);
@@ -294,44 +298,4 @@ void xlat_run(struct cpu *c)
 		flags_to_image(c);
 		follow(c, xlat_rx(c->x, b->saved));
 	}
-}
-
-/* --- info jit --------------------------------------------------------------------------------------------------- */
-
-void xlat_print(const struct cpu *c, void (*out)(void *to, const char *line), void *to)
-{
-	const struct xlat *x = c->x;
-	const struct xlat_counts *n;
-	unsigned top[12], k, j, tops = 0, op;
-	char line[160];
-
-	if (!x) {
-		out(to, "the interpreter is the engine (-accel interp)");
-		return;
-	}
-	n = &x->count;
-#define LINE(...) (snprintf(line, sizeof(line), __VA_ARGS__), out(to, line))
-#define U(v) ((unsigned long long)(v))
-	LINE("cpu%u: code %u of %u KiB, %u blocks now", c->index, x->used >> 10, x->size >> 10, x->blocks);
-	LINE("  made: %llu blocks of %llu instructions, %llu guest bytes to %llu host bytes", U(n->blocks), U(n->insns),
-	     U(n->guest_bytes), U(n->host_bytes));
-	LINE("  links: %llu made, %llu undone; flushes %llu, blocks dropped %llu", U(n->links), U(n->unlinks), U(n->flushes), U(n->drops));
-	LINE("  exits: %llu entries, %llu indirect misses, %llu by attention, %llu TLB fills", U(n->enters), U(n->misses), U(n->async),
-	     U(n->fills));
-	LINE("  interpreter: %llu memory accesses, %llu instructions; vector state loaded %llu times", U(n->slow_mem), U(n->slow_insn),
-	     U(n->fpu_loads));
-	for (op = 0; op < OP_COUNT; op++) {
-		for (k = 0; k < tops && n->slow_op[top[k]] >= n->slow_op[op]; k++)
-			;
-		if (k == ARRAY_SIZE(top) || !n->slow_op[op])
-			continue;
-		tops = MIN(tops + 1, (unsigned)ARRAY_SIZE(top));
-		for (j = tops - 1; j > k; j--)
-			top[j] = top[j - 1];
-		top[k] = op;
-	}
-	for (k = 0; k < tops; k++)
-		LINE("    %-10s %llu", op_name((enum op)top[k]), U(n->slow_op[top[k]]));
-#undef LINE
-#undef U
 }

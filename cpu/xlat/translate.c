@@ -29,9 +29,9 @@ static bool ends(const struct insn *i)
 
 static unsigned decode(struct gen *g, unsigned room, uint64_t left_in_cs)
 {
-	unsigned at = 0;
+	unsigned at = 0, most = g->c->all->config.one_insn ? 1 : BLOCK_INSNS;
 
-	while (g->n < BLOCK_INSNS && at < BLOCK_BYTES) {
+	while (g->n < most && at < BLOCK_BYTES) {
 		struct insn *i = &g->insn[g->n];
 
 		if (insn_decode(i, g->raw + at, room - at, g->wide ? 64 : 32) != DECODE_OK || at + i->len > left_in_cs)
@@ -284,6 +284,7 @@ static void gen_block(struct gen *g)
 {
 	struct xblock *xb = g->xb;
 	enum flags_at entry = natural(g);
+	uint16_t live = g->need[0];
 	uint8_t *count_out = NULL, *restore = NULL, *body;
 	unsigned k;
 
@@ -324,6 +325,7 @@ static void gen_block(struct gen *g)
 	for (k = 0; k < g->links; k++)
 		gen_link(g, k);
 	g->k = 0;
+	g->need[0] = live;              /* what stood there for the exit at the end was that of a block of one */
 	if (restore) {
 		emit_here(&g->b, restore);
 		g->fl = FL_SAVED;
@@ -396,8 +398,10 @@ struct xblock *xlat_translate(struct cpu *c, uint64_t linear, uint64_t gpa, cons
 	uint64_t looked = 0, page = gpa & ~0xfffull;
 	struct xblock *xb;
 
-	if (!code_room(c) || x->size - x->used < WORST_BLOCK || x->blocks == x->max_blocks)
+	if (!code_room(c) || x->size - x->used < WORST_BLOCK || x->blocks == x->max_blocks) {
+		x->count.evictions++;
 		code_flush(c);
+	}
 	code_mark(c, page);
 	n = MIN(room_left, (unsigned)sizeof(raw));
 	memcpy(raw, host, n);

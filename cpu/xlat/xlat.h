@@ -30,6 +30,18 @@ enum exit_kind {
 	EXIT_SLOW,                      /* the instruction of exit_arg is for the interpreter */
 	EXIT_ASYNC,                     /* before the instruction of exit_arg: attention */
 	EXIT_ABORT,                     /* at once: attention */
+	EXIT_KINDS
+};
+/* Why a load or store that has its code went to the interpreter all the same. */
+enum slow_cause {
+	SLOW_OTHER,                     /* memory of a device, or read-only */
+	SLOW_CROSS,                     /* reaches into the next page */
+	SLOW_CODE,                      /* a store to a page with code */
+	SLOW_FAULT,                     /* it faults */
+	SLOW_ATTENTION,                 /* someone wants this processor's attention */
+	SLOW_VECTOR,                    /* vector state that cannot be live: not enabled, or an exception is not masked */
+	SLOW_HOST,                      /* the host's own fault: #DE, an operand that is not aligned */
+	SLOW_CAUSES
 };
 /* exit_arg: block number, and which instruction or exit. */
 enum { ARG_INSN_BITS = 6, ARG_SIZE_BITS = 4, ARG_UNCOUNTED = 15 };
@@ -83,14 +95,18 @@ struct xlat {
 	uint64_t exec_gigs[4];          /* and, where those are parts of large ones, of their gigabytes */
 	bool kernel_local;              /* code of the upper half was fetched from a page that is not global */
 	bool exact;                     /* flags are never dead: every exception and interrupt shows the true ones */
+	uint8_t cause;                  /* enum slow_cause of the next EXIT_SLOW */
+	bool cause_write;
 	struct {                        /* offsets of stubs */
 		uint32_t enter, link_host, link_saved, miss, slow_host, slow_saved, async_host, async_saved, abort;
 		uint32_t fill_read, fill_write, fpu, save_fpu;
 	} stub;
 	struct xlat_counts {
-		uint64_t blocks, insns, guest_bytes, host_bytes, flushes, drops, links, unlinks, enters;
-		uint64_t misses, slow_mem, slow_insn, async, fills, fpu_loads;
-		uint64_t slow_op[OP_COUNT];
+		uint64_t blocks, insns, guest_bytes, host_bytes, flushes, evictions, drops, links, unlinks, enters;
+		uint64_t slow_insn, fills, fpu_loads;
+		uint64_t exits[EXIT_KINDS];
+		uint64_t slow[SLOW_CAUSES][2];  /* accesses: loads, stores */
+		uint64_t slow_op[OP_COUNT];     /* instructions that have no code of their own */
 	} count;
 };
 
