@@ -330,8 +330,9 @@ static bool make_cpus(struct machine *m, struct err *err)
 {
 	const struct options *o = m->o;
 	struct cpus_config c = {
-		.ops = run_cpu_ops(), .owner = m->run, .count = o->cpus, .engine = o->icount ? CPU_INTERP : o->engine, .model = o->cpu_model,
-		.features = o->cpu_features, .tsc_hz = 1000000000, .icount = o->icount,
+		.ops = run_cpu_ops(), .owner = m->run, .count = o->cpus, .engine = o->engine, .model = o->cpu_model,
+		.features = o->cpu_features, .tsc_hz = 1000000000, .icount = o->icount, .tb_size = o->tb_size,
+		.exact_flags = o->exact_flags, .one_insn = o->one_insn,
 	};
 
 	m->cpus = cpus_new(&c, err);
@@ -344,7 +345,9 @@ static bool make_cpus(struct machine *m, struct err *err)
 			err_prefix(err, "-accel xlat");
 			return false;
 		}
-		if (!m->cpus)                           /* tcg, and the default: the best that there is */
+		if (m->cpus)                            /* tcg, and the default: the best that there is */
+			log_user("warning: no binary translator: %s; the interpreter is slower", err->text);
+		else
 			*err = second;
 	}
 	if (!m->cpus)

@@ -14,7 +14,7 @@
 #include "emu/devices.h"
 #include "emu/version.h"
 
-enum { CPUS_MAX = 8, RAM_DEFAULT_MIB = 128 };
+enum { CPUS_MAX = 8, RAM_DEFAULT_MIB = 128, TB_SIZE_MAX = 1024 };
 
 /* Why a function of the table returned false without an error: help was printed. */
 static const char help_printed[] = "\n";
@@ -57,6 +57,18 @@ static void replace(char **to, const char *text)
 
 /* --- one function for each option that is more than a string or a switch ------------------------------------------ */
 
+/* tcg is for the best engine that there is, xlat for the translator or an error. */
+static bool take_engine(struct options *o, const char *name, struct err *err)
+{
+	if (!strcmp(name, "kvm"))
+		return err_set(err, "tenbox does not use KVM (there are xlat, tcg and interp)");
+	if (strcmp(name, "tcg") && strcmp(name, "xlat") && strcmp(name, "interp"))
+		return err_set(err, "invalid accelerator %s (xlat, tcg, interp)", name);
+	o->engine_given = strcmp(name, "tcg");
+	o->engine = strcmp(name, "interp") ? CPU_XLAT : CPU_INTERP;
+	return true;
+}
+
 static bool take_machine(struct options *o, const char *arg, struct err *err)
 {
 	static const char *const types[] = { "pc", "pc-i440fx-7.2", "pc-i440fx" };
@@ -85,13 +97,8 @@ static bool take_machine(struct options *o, const char *arg, struct err *err)
 		goto out;
 	}
 	accel = opts_get(&list, "accel");
-	if (accel && (!strcmp(accel, "tcg") || !strcmp(accel, "xlat") || !strcmp(accel, "interp"))) {
-		o->engine_given = strcmp(accel, "tcg");
-		o->engine = strcmp(accel, "interp") ? CPU_XLAT : CPU_INTERP;
-	} else if (accel) {
-		err_set(err, "invalid accelerator %s (xlat, tcg, interp)", accel);
+	if (accel && !take_engine(o, accel, err))
 		goto out;
-	}
 	if (!opts_bool(&list, "hpet", &hpet, err) || !opts_bool(&list, "acpi", &acpi, err) ||
 	    !opts_bool(&list, "fd-bootchk", &fd_bootchk, err) || !opts_bool(&list, "mem-merge", &harmless, err) ||
 	    !opts_bool(&list, "dump-guest-core", &harmless, err))
@@ -125,31 +132,30 @@ static bool take_accel(struct options *o, const char *arg, struct err *err)
 {
 	struct opts list;
 	const char *accel, *thread;
+	uint64_t tb_size = 0;
 	bool ok = false;
 
 	if (!opts_parse(&list, arg, "accel", err))
 		return false;
 	accel = opts_get(&list, "accel");
-	thread = opts_get(&list, "thread");
-	opts_get(&list, "tb-size");
 	if (opts_help(&list, "accel")) {
 		puts("Accelerators supported by tenbox:\n"
 		     "xlat     binary translator (the default)\n"
-		     "tcg      another name for it\n"
-		     "interp   interpreter");
+		     "tcg      the same, or the interpreter where the host does not let code be made\n"
+		     "interp   interpreter\n"
+		     "Of xlat and tcg: tb-size=MIB, one-insn-per-tb=on, exact-flags=on, thread=multi");
 		done_with_help(err);
 	} else if (!accel) {
 		err_set(err, "accel=NAME is missing (xlat, tcg, interp)");
-	} else if (!strcmp(accel, "kvm")) {
-		err_set(err, "tenbox does not use KVM (there are xlat, tcg and interp)");
-	} else if (strcmp(accel, "tcg") && strcmp(accel, "xlat") && strcmp(accel, "interp")) {
-		err_set(err, "invalid accelerator %s (xlat, tcg, interp)", accel);
-	} else if (thread && strcmp(thread, "multi")) {
-		err_set(err, "Invalid 'thread' setting %s (multi; -icount runs on one thread)", thread);
-	} else if (opts_done(&list, err)) {
-		o->engine_given = strcmp(accel, "tcg");         /* tcg: the best that there is */
-		o->engine = strcmp(accel, "interp") ? CPU_XLAT : CPU_INTERP;
-		ok = true;
+	} else if (take_engine(o, accel, err)) {
+		thread = o->engine == CPU_XLAT ? opts_get(&list, "thread") : NULL;
+		ok = o->engine == CPU_INTERP ||
+		     (opts_number(&list, "tb-size", 0, TB_SIZE_MAX, &tb_size, err) &&
+		      opts_bool(&list, "one-insn-per-tb", &o->one_insn, err) && opts_bool(&list, "exact-flags", &o->exact_flags, err));
+		if (ok && thread && strcmp(thread, "multi"))
+			ok = err_set(err, "Invalid 'thread' setting %s (multi; -icount runs on one thread)", thread);
+		ok = ok && opts_done(&list, err);
+		o->tb_size = (unsigned)tb_size;
 	}
 	opts_free(&list);
 	return ok;
@@ -657,7 +663,8 @@ static const struct option {
 	{ "version", NULL, "the version", .take = take_version },
 	{ "machine", "[type=]NAME[,accel=A,hpet=,acpi=]", "the machine: pc", .take = take_machine },
 	{ "M", "NAME", "as -machine", .take = take_machine },
-	{ "accel", "NAME", "xlat (binary translator, the default), tcg (the same) or interp (interpreter)", .take = take_accel },
+	{ "accel", "NAME[,tb-size=MIB,...]", "xlat (binary translator, the default), tcg (the same) or interp (interpreter)", .take = take_accel },
+	{ "singlestep", NULL, "translate one instruction at a time (-accel xlat,one-insn-per-tb=on)", SWITCH(one_insn) },
 	{ "cpu", "MODEL[,+F,-F]", "processor model and features (-cpu help)", .take = take_cpu },
 	{ "smp", "N", "processors, 1 to 8", .take = take_smp },
 	{ "m", "SIZE", "memory in MiB, or with a suffix k, M, G (128M)", .take = take_memory },
@@ -773,8 +780,6 @@ static bool check(const struct options *o, struct err *err)
 		return err_set(err, "-append %s: -append only allowed with -kernel option", o->append);
 	if (o->nographic && o->daemonize)
 		return err_set(err, "-nographic: cannot be used with -daemonize");
-	if (o->icount && o->engine_given && o->engine == CPU_XLAT)
-		return err_set(err, "-icount: -icount counts instructions on the interpreter: use -accel interp with it");
 	return true;
 }
 

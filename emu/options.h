@@ -36,6 +36,8 @@ struct options {
 	unsigned cpus;
 	bool engine_given;
 	enum cpu_engine engine;
+	unsigned tb_size;               /* MiB; 0: the default */
+	bool exact_flags, one_insn;
 	char *cpu_model, *cpu_features; /* NULL: the default */
 	const char *kernel, *initrd, *append, *bios, *data_dir, *name, *pidfile, *log_file, *machine;
 	unsigned log_items;

@@ -13,6 +13,7 @@
 bool xlat_fill(struct cpu *c, uint64_t linear, uint32_t arg, bool write)
 {
 	unsigned size = 1u << (arg & ((1 << ARG_SIZE_BITS) - 1));
+	const struct tlb_page *page;
 	struct xlat *x = c->x;
 
 	x->count.fills++;
@@ -24,7 +25,8 @@ bool xlat_fill(struct cpu *c, uint64_t linear, uint32_t arg, bool write)
 	}
 	if (tlb_fill(c, linear, write))
 		return true;
-	x->cause = write && c->tlb[linear >> 12 & (TLB_SIZE - 1)].read == (linear & ~0xfffull) ? SLOW_CODE : SLOW_OTHER;
+	page = &c->tlb->page[TLB_WRITE][linear >> 12 & (TLB_SIZE - 1)];
+	x->cause = write && page->linear == (linear & ~0xfffull) && page->gpa & TLB_RAM ? SLOW_CODE : SLOW_OTHER;
 	return false;
 }
 

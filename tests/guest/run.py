@@ -5,6 +5,7 @@ import sys
 import test_errors  # noqa: F401  the order of import is the order of the tests
 import test_hostile  # noqa: F401
 import test_bare  # noqa: F401
+import test_accel  # noqa: F401
 import test_boot  # noqa: F401
 import test_ipv6  # noqa: F401
 import test_options  # noqa: F401

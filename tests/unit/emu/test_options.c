@@ -72,7 +72,14 @@ static void bad_options_end_in_one_line_that_says_why(void **state)
 		{ "-rtc base=yesterday", "-rtc base=yesterday: invalid datetime format 'yesterday' (utc, localtime, 2006-06-17T16:01:21 or "
 		  "2006-06-17)" },
 		{ "-icount 99", "-icount 99: Parameter 'shift' expects a number from 0 to 10, not '99'" },
-		{ "-icount auto -accel xlat", "-icount: -icount counts instructions on the interpreter: use -accel interp with it" },
+		{ "-accel xlat,tb-size=1025", "-accel xlat,tb-size=1025: Parameter 'tb-size' expects a number from 0 to 1024, not '1025'" },
+		{ "-accel tcg,tb-size=x", "-accel tcg,tb-size=x: Parameter 'tb-size' expects a number, not 'x'" },
+		{ "-accel interp,tb-size=8", "-accel interp,tb-size=8: Invalid parameter 'tb-size'" },
+		{ "-accel interp,thread=multi", "-accel interp,thread=multi: Invalid parameter 'thread'" },
+		{ "-accel tcg,thread=single", "-accel tcg,thread=single: Invalid 'thread' setting single (multi; -icount runs on one thread)" },
+		{ "-accel tcg,exact-flags=maybe", "-accel tcg,exact-flags=maybe: Parameter 'exact-flags' expects 'on' or 'off', not 'maybe'" },
+		{ "-accel tcg,split-wx=on", "-accel tcg,split-wx=on: Invalid parameter 'split-wx'" },
+		{ "-M pc,accel=kvm", "-M pc,accel=kvm: tenbox does not use KVM (there are xlat, tcg and interp)" },
 		{ "-uuid 123", "-uuid 123: failed to parse UUID '123' (like 12345678-1234-1234-1234-123456789abc)" },
 		{ "-d int,foo,cpu", "-d int,foo,cpu: unknown log item 'foo' (-d help lists them)" },
 		{ "-initrd x", "-initrd x: -initrd only allowed with -kernel option" },
@@ -221,6 +228,23 @@ static void tcg_leaves_the_engine_open_and_other_names_choose_it(void **state)
 	done(&p);
 }
 
+static void the_translator_takes_its_own_options(void **state)
+{
+	struct parsed p;
+
+	(void)state;
+	parse(&p, "-accel xlat,tb-size=8,one-insn-per-tb=on,exact-flags=on -icount 3");
+	assert_int_equal(p.result, OPTIONS_RUN);
+	assert_true(p.o.engine_given && p.o.engine == CPU_XLAT && p.o.icount);
+	assert_int_equal(p.o.tb_size, 8);
+	assert_true(p.o.one_insn && p.o.exact_flags);
+	done(&p);
+	parse(&p, "-singlestep");
+	assert_true(p.o.one_insn && !p.o.exact_flags);
+	assert_int_equal(p.o.tb_size, 0);
+	done(&p);
+}
+
 static void globals_have_two_forms(void **state)
 {
 	static const char *const lines[] = { "-global e1000.mac=52:54:00:00:00:01", "-global driver=e1000,property=mac,value=52:54:00:00:00:01" };
@@ -320,6 +344,7 @@ int main(void)
 		cmocka_unit_test(tcg_leaves_the_engine_open_and_other_names_choose_it),
 		cmocka_unit_test(globals_have_two_forms),
 		cmocka_unit_test(icount_takes_a_shift_and_sleep),
+		cmocka_unit_test(the_translator_takes_its_own_options),
 		cmocka_unit_test(a_uuid_is_read_with_and_without_dashes),
 		cmocka_unit_test(a_date_sets_the_clock),
 		cmocka_unit_test(help_is_printed_and_ends_well),
