@@ -791,6 +791,9 @@ void tcp_guest_input(struct unet *u, struct packet *p)
 		}
 		return;
 	}
+	/* lwIP would take the SYN for a byte of the stream (found by fuzz_unet_tcp) */
+	if (f && f->pcb && f->pcb->state == SYN_RCVD && (h[13] & (FLAG_SYN | FLAG_ACK)) == (FLAG_SYN | FLAG_ACK))
+		goto malformed;
 	payload = slice_from(p->body, header);
 	if (h[13] & FLAG_SYN)
 		payload.len = 0;        /* data with a SYN (RFC 7413) comes again */

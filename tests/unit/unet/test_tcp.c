@@ -219,6 +219,19 @@ static void a_guest_that_finds_a_segment_too_big_gets_smaller_ones(void **state)
 	free(data);
 }
 
+static void a_syn_in_the_last_step_of_the_handshake_is_no_byte_of_the_stream(void **state)
+{
+	struct bench *b = *state;
+
+	guest_tcp_send(&b->t, TCP_SYN_, NULL, 0);
+	guest_tcp_run(&b->t);
+	b->fd = b->net.sockets.last_open;
+	guest_tcp_send_at(&b->t, b->t.snd_nxt, TCP_SYN_ | TCP_ACK_, "hello", 5);
+	guest_tcp_send(&b->t, TCP_ACK_, "hello", 5);
+	assert_int_equal(host(b)->sent_len, 5);
+	assert_memory_equal(host(b)->sent, "hello", 5);
+}
+
 static void guest_reset_cancels_the_connect(void **state)
 {
 	struct bench *b = *state;
@@ -1025,6 +1038,7 @@ int main(void)
 		TEST(a_traced_connect_carries_the_ttl_and_names_the_router_that_dropped_it),
 		TEST_TSO(a_guest_that_finds_a_segment_too_big_gets_smaller_ones),
 		TEST(a_guest_that_finds_a_segment_too_big_gets_smaller_ones),
+		TEST(a_syn_in_the_last_step_of_the_handshake_is_no_byte_of_the_stream),
 		TEST(guest_reset_cancels_the_connect),
 		TEST(new_sequence_number_replaces_the_waiting_syn),
 		TEST(gateway_is_the_hosts_loopback),
