@@ -112,6 +112,8 @@ struct machine {
 	const struct options *o;
 	struct run *run;
 	uint8_t *ram;
+	void *ram_mapping;              /* what it lies in */
+	uint64_t ram_mapping_size;
 	uint64_t wall_ns;               /* since 1970 when virtual time was 0 */
 	struct cpus *cpus;
 	struct pc *pc;
