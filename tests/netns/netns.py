@@ -6,6 +6,7 @@ and a far host (203.0.113.1), two more namespaces joined by veth pairs.  Nothing
 namespaces only; anyone else gets a user namespace around them all, if the host lets him."""
 import os
 import re
+import selectors
 import shutil
 import signal
 import socket
@@ -19,6 +20,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 PROGRAM = os.environ.get("TENBOX_NET", os.path.join(TOP, "build/release/tenbox-net"))
 ROUTER, FAR, OUTER = "198.51.100.1", "203.0.113.1", "198.51.100.2"
+WORKERS = int(os.environ.get("NETNS_WORKERS", "4"))
+WORKER = os.environ.get("TENBOX_TEST_WORKER")    # in one of them: "its number/how many"
 CASES = []
 world = None
 
@@ -106,6 +109,8 @@ class World:
                      "sysctl -qw net.ipv4.icmp_ratelimit=0" % FAR)
         sh("ip route add default via %s; ip -6 route add default via 2001:db8:1::1" % ROUTER)
         sh("sysctl -qw net.ipv4.ping_group_range='0 2147483647' || sysctl -qw net.ipv4.ping_group_range='0 0'")
+        for setting in ("route.error_cost=0", "icmp_msgs_per_sec=100000", "icmp_msgs_burst=10000"):  # where there are such
+            subprocess.run(["nsenter", "-t", str(self.router.pid), "-n", "sysctl", "-qw", "net.ipv4." + setting], capture_output=True)
         self.private_tun()
 
     def private_tun(self):
@@ -206,7 +211,7 @@ class Guest:
 
 # --- servers on "the host" ----------------------------------------------------------------------------------------------
 
-def listener(address="127.0.0.1", port=0, kind=socket.SOCK_STREAM, backlog=128):
+def listener(address="127.0.0.1", port=0, kind=socket.SOCK_STREAM, backlog=4096):
     s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind((address, port))
@@ -252,6 +257,38 @@ class Server:
         except OSError:
             pass
         self.socket.close()
+
+
+class EchoServer(Server):
+    """The same for echo, in one thread however many clients there are."""
+
+    def __init__(self):
+        super().__init__(None)
+
+    def serve(self):
+        s = selectors.DefaultSelector()
+        self.socket.setblocking(False)
+        s.register(self.socket, selectors.EVENT_READ)
+        while True:
+            for key, _ in s.select(1):
+                c = key.fileobj
+                try:
+                    if c is self.socket:
+                        c = c.accept()[0]
+                        c.setblocking(False)
+                        s.register(c, selectors.EVENT_READ)
+                    else:
+                        data = c.recv(65536)
+                        if data:
+                            c.send(data)
+                            continue
+                        s.unregister(c)
+                        c.close()
+                except OSError:
+                    if c is self.socket:
+                        return
+                    s.unregister(c)
+                    c.close()
 
 
 class UdpServer:
@@ -300,47 +337,84 @@ def echo(c):
 
 # --- running ------------------------------------------------------------------------------------------------------------
 
-def enter():
-    """Runs this program again in namespaces of its own; returns only inside."""
-    if os.environ.get("TENBOX_TEST_NAMESPACE"):
-        return
-    args = ["unshare"] + ([] if os.geteuid() == 0 else ["-U", "-r"]) + ["-n", "-m", "--propagation", "slave"]
-    probe = subprocess.run(args + ["true"], capture_output=True)
+def namespaces():
+    return ["unshare"] + ([] if os.geteuid() == 0 else ["-U", "-r"]) + ["-n", "-m", "--propagation", "slave"]
+
+
+def possible():
+    """Whether there can be namespaces here; says why not."""
+    if WORKER:
+        return True
+    probe = subprocess.run(namespaces() + ["true"], capture_output=True)
     reason = probe.stderr.decode().strip() if probe.returncode else None if os.path.exists("/dev/net/tun") else "there is no /dev/net/tun"
     if reason:
         print("  skipped everything: %s" % reason)
         print("netns: 0 passed, 0 failed")
-        sys.exit(0)
-    os.environ["TENBOX_TEST_NAMESPACE"] = "1"
-    os.execvp(args[0], args + [sys.executable] + sys.argv)
+    return not reason
+
+
+def run_one(function):
+    """-> how it went, and the line about it."""
+    name = function.__name__.replace("_", " ")
+    start = time.time()
+    try:
+        function()
+        return "passed", "  ok      %-76s %6.1f s" % (name, time.time() - start)
+    except Skipped as reason:
+        return "skipped", "  skipped %-76s %s" % (name, reason)
+    except (Failed, AssertionError, OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
+        return "failed", "  FAILED  %s\n    %s: %s" % (name, type(error).__name__, str(error).replace("\n", "\n    "))
+
+
+def run_share(cases, number, of):
+    """Every of-th case, in a world of its own; the results as lines."""
+    global world
+    world = World()
+    try:
+        for function in cases[number::of]:
+            print("%s\t%s" % run_one(function), end="\0", flush=True)
+    finally:
+        world.stop()
 
 
 def run_cases(cases, argv):
-    global world
-    passed, failed, skipped = 0, 0, 0
-    world = World()
-    try:
-        for function in cases:
-            name = function.__name__.replace("_", " ")
-            if argv and not any(word in function.__name__ for word in argv):
-                continue
-            start = time.time()
-            try:
-                function()
-                print("  ok      %-76s %6.1f s" % (name, time.time() - start), flush=True)
-                passed += 1
-            except Skipped as reason:
-                print("  skipped %-76s %s" % (name, reason), flush=True)
-                skipped += 1
-            except (Failed, AssertionError, OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
-                print("  FAILED  %s\n    %s: %s" % (name, type(error).__name__, str(error).replace("\n", "\n    ")), flush=True)
-                failed += 1
-    finally:
-        world.stop()
-    if skipped:
-        print("netns: %d skipped, for the reasons given" % skipped)
-    print("netns: %d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    """Most cases wait more than they work, so a few worlds share them."""
+    chosen = [f for f in cases if not argv or any(word in f.__name__ for word in argv)]
+    if WORKER:
+        run_share(chosen, *(int(n) for n in WORKER.split("/")))
+        return 0
+    count = {"passed": 0, "failed": 0, "skipped": 0}
+    workers = min(WORKERS, len(chosen))
+    environment = dict(os.environ)
+    running = []
+    for n in range(workers):
+        environment["TENBOX_TEST_WORKER"] = "%d/%d" % (n, workers)
+        running.append(subprocess.Popen(namespaces() + [sys.executable] + sys.argv, stdout=subprocess.PIPE, env=environment))
+
+    def follow(p):
+        text = b""
+        while True:
+            data = os.read(p.stdout.fileno(), 65536)
+            if not data:
+                break
+            text += data
+            *lines, text = text.split(b"\0")
+            for line in lines:
+                how, said = line.decode("utf-8", "replace").split("\t", 1)
+                count[how] += 1
+                print(said, flush=True)
+        if p.wait() != 0:
+            print("  FAILED  a part of the tests ended with status %d" % p.returncode, flush=True)
+            count["failed"] += 1
+    threads = [threading.Thread(target=follow, args=(p,)) for p in running]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if count["skipped"]:
+        print("netns: %d skipped, for the reasons given" % count["skipped"])
+    print("netns: %d passed, %d failed" % (count["passed"], count["failed"]))
+    return 1 if count["failed"] else 0
 
 
 def temporary():

@@ -51,7 +51,10 @@ def an_address_that_is_the_gateways_is_found_to_be_taken():
     with Guest() as g:
         for address in ("fec0::2", "fec0::3", "fe80::2"):
             g.run("ip -6 addr add %s/64 dev tap0" % address)
-            time.sleep(0.3)
+            for _ in range(30):
+                if "dadfailed" in g.run("ip -6 addr show dev tap0 to " + address).out:
+                    break
+                time.sleep(0.1)
             expect("inet6 %s/64 .*dadfailed" % address, g.run("ip -6 addr show dev tap0").out)
         g.run("ip -6 addr add fec0::77/64 dev tap0").ok()
         time.sleep(2)
