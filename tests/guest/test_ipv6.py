@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """IPv6 from inside: a Debian kernel finds its own address, and what it then reaches."""
+import os
 import socket
 import tempfile
 
 import host
 from tenbox import Machine, case, free_port
-from test_boot import DNS, HTTP, TRANSFER, boot, direct, seconds
+from test_boot import DNS, HTTP, TRANSFER, boot, direct, media, seconds
 
 # Waits for an address that is no longer being tested for a double.
 SLAAC = """
@@ -70,6 +71,16 @@ timeout 8 nslookup demo.tenbox.test fec0::3 | grep -q 192.0.2.42 && say "wrong: 
                         data += part
                 if b"hello by six" not in data:
                     machine.fail("the guest's server answered %r" % data)
+
+    @case
+    def ipxe_boots_from_the_url_that_dhcpv6_tells():
+        with tempfile.TemporaryDirectory() as directory:
+            os.chmod(directory, 0o755)
+            with open(os.path.join(directory, "boot.ipxe"), "w") as f:
+                f.write("#!ipxe\necho booted by ${net0/ip6}\nshell\n")
+            nic = "user,model=e1000,ipv6=on,tftp=%s,bootfile=boot.ipxe" % directory
+            with Machine(media("-cdrom", "/usr/lib/ipxe/ipxe.iso", "-nic", nic)) as machine:
+                machine.expect("booted by fec0::5054:ff:fe12:3456", seconds(200))   # it waits for DHCPv4 first
 
     @case
     def a_guest_with_ipv6_only_works_and_one_without_has_none():

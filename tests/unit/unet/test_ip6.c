@@ -405,6 +405,21 @@ static void echo_elsewhere_goes_by_a_ping_socket(void **state)
 	assert_int_equal(be16(p.data + 44), 0x1234);
 }
 
+static void an_earlier_pings_error_does_not_stop_the_next(void **state)
+{
+	struct fake_net *n = *state;
+	struct guest_packet p;
+	uint8_t buf[200];
+	int fd;
+
+	guest_send(&n->guest, buf, guest_icmp6(&n->guest, buf, outside6, 128, 0, 0x00010001, "abcd", 4));
+	fd = n->sockets.last_open;
+	n->sockets.s[fd].send_error = EHOSTUNREACH;             /* what the first one met on its way */
+	guest_send(&n->guest, buf, guest_icmp6(&n->guest, buf, outside6, 128, 0, 0x00010002, "abcd", 4));
+	assert_int_equal(n->sockets.s[fd].out_count, 2);
+	assert_false(guest_packet(&n->guest, &p));
+}
+
 static void a_host_without_ipv6_says_so_at_once(void **state)
 {
 	struct fake_net *n = *state;
@@ -1057,6 +1072,7 @@ int main(void)
 		TEST(a_flood_of_neighbors_is_bounded),
 		TEST(gateway_dns_and_groups_answer_echo),
 		TEST(echo_elsewhere_goes_by_a_ping_socket),
+		TEST(an_earlier_pings_error_does_not_stop_the_next),
 		TEST(a_host_without_ipv6_says_so_at_once),
 		TEST(hop_limit_one_dies_at_the_gateway),
 		TEST(extension_headers_are_skipped_or_refused_as_the_rfc_says),
