@@ -15,8 +15,8 @@ static void info_block(struct monitor *mon, struct machine *m)
 }
 
 /*
- * The drive whose medium may be taken out: argv is [-f] DEVICE ...  On return *argc and *argv begin with the device.  The machine
- * lock is held.
+ * The drive whose medium may be taken out: argv is [-f] DEVICE ...  On return *argc and *argv begin with the device.
+ * The machine lock is held.
  */
 static struct disk *removable(struct monitor *mon, struct machine *m, int *argc, char ***argv)
 {
@@ -35,7 +35,8 @@ static struct disk *removable(struct monitor *mon, struct machine *m, int *argc,
 	else if (!d->cdrom || d->kind != DRIVE_IDE)
 		monitor_printf(mon, "Error: Device '%s' is not removable\n", name);
 	else if (d->disk->locked && !force)
-		monitor_printf(mon, "Error: Device '%s' is locked and force was not specified, wait for tray to open and try again\n", name);
+		monitor_printf(mon, "Error: Device '%s' is locked and force was not specified, wait for tray to open "
+			       "and try again\n", name);
 	else
 		return d->disk;
 	return NULL;
@@ -72,7 +73,8 @@ static void change(struct monitor *mon, struct machine *m, int argc, char **argv
 
 const struct command cmd_block[] = {
 	{ "info block", NULL, "the disks", .act = info_block },
-	{ "eject", "[-f] DEVICE", "take the medium out of a CD-ROM drive; -f: even if the guest has locked it", .run = eject },
+	{ "eject", "[-f] DEVICE", "take the medium out of a CD-ROM drive; -f: even if the guest has locked it",
+	  .run = eject },
 	{ "change", "[-f] DEVICE FILE [raw]", "put another medium into it", .run = change },
 	{ .name = NULL },
 };

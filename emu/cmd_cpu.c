@@ -52,8 +52,8 @@ static void info_cpus(struct monitor *mon, struct machine *m, int argc, char **a
 		struct cpu_regs r;
 
 		cpu_get_regs(c, &r);
-		monitor_printf(mon, "%c CPU #%u: pc=0x%016" PRIx64 " instructions=%" PRIu64 "%s\n", i == monitor_cpu(mon) ? '*' : ' ', i, r.rip,
-			       cpu_instructions(c), cpu_runnable(c) ? "" : " (halted)");
+		monitor_printf(mon, "%c CPU #%u: pc=0x%016" PRIx64 " instructions=%" PRIu64 "%s\n",
+			       i == monitor_cpu(mon) ? '*' : ' ', i, r.rip, cpu_instructions(c), cpu_runnable(c) ? "" : " (halted)");
 	}
 	run_thaw(m->run);
 }

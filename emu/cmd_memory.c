@@ -62,7 +62,8 @@ static bool parse_format(struct monitor *mon, const char *slash, struct format *
 		} else if (strchr("xduoci", *slash)) {
 			f->letter = *slash;
 		} else {
-			monitor_printf(mon, "invalid format '%c' (a count, one of x d u o c i, one of b h w g)\n", *slash);
+			monitor_printf(mon, "invalid format '%c' (a count, one of x d u o c i, one of b h w g)\n",
+				       *slash);
 			return false;
 		}
 	}
@@ -115,7 +116,8 @@ static size_t peek(struct monitor *mon, struct machine *m, bool physical, uint64
 	return len;
 }
 
-static void dump_values(struct monitor *mon, struct machine *m, const struct format *f, unsigned size, uint64_t at, bool physical)
+static void dump_values(struct monitor *mon, struct machine *m, const struct format *f, unsigned size, uint64_t at,
+			bool physical)
 {
 	unsigned per_line = f->letter == 'c' ? 8 : 16 / size;
 
@@ -238,8 +240,8 @@ static void port_in(struct monitor *mon, struct machine *m, int argc, char **arg
 	run_lock(m->run);
 	value = bus_read(pc_ports(m->pc), port & 0xffff, size);
 	run_unlock(m->run);
-	monitor_printf(mon, "port%s[0x%04x] = 0x%0*" PRIx64 "\n", size == 1 ? "b" : size == 2 ? "w" : "l", (unsigned)port & 0xffff,
-		       (int)size * 2, value);
+	monitor_printf(mon, "port%s[0x%04x] = 0x%0*" PRIx64 "\n", size == 1 ? "b" : size == 2 ? "w" : "l",
+		       (unsigned)port & 0xffff, (int)size * 2, value);
 }
 
 static void port_out(struct monitor *mon, struct machine *m, int argc, char **argv, const char *slash)

@@ -226,6 +226,7 @@ const struct command cmd_network[] = {
 	{ "hostfwd_add", "[NETDEV] RULE", "forward a port of the host to the guest: [tcp|udp]:[HADDR]:HPORT-[GADDR]:GPORT", .run = hostfwd_add },
 	{ "hostfwd_remove", "[NETDEV] RULE", "take a forward back: [tcp|udp]:[HADDR]:HPORT", .run = hostfwd_remove },
 	{ "set_link", "NAME on|off", "plug or unplug a card's or a backend's cable", .run = set_link },
-	{ "announce_self", "[CARD]", "have the guest (a virtio card's) or the card itself tell the network its addresses", .run = announce_self },
+	{ "announce_self", "[CARD]", "have the guest (a virtio card's) or the card itself tell the network its addresses",
+	  .run = announce_self },
 	{ .name = NULL },
 };

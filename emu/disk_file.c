@@ -399,7 +399,8 @@ static bool make_overlay(struct medium *m, struct err *err)
 		unlink(name);
 	}
 	m->changed_bytes = (size_t)(m->size / SECTOR / 8 + 1);
-	m->changed = mmap(NULL, m->changed_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	m->changed = mmap(NULL, m->changed_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			  -1, 0);
 	if (m->changed == MAP_FAILED) {
 		m->changed = NULL;
 		return err_errno(err, errno, "Could not get memory for the snapshot of '%s'", m->path);
@@ -430,7 +431,8 @@ static bool medium_open(struct medium *m, const struct disk_file_config *config,
 				 writes && (errno == EACCES || errno == EROFS) && access(path, R_OK) == 0 ?
 				 " for writing (readonly=on or -snapshot does without)" : "");
 	m->path = strdup(path);
-	if (image_size(m->fd, path, &m->size, err) && (config->as_is || image_check(m->fd, path, m->size, config->cdrom, err)) &&
+	if (image_size(m->fd, path, &m->size, err) &&
+	    (config->as_is || image_check(m->fd, path, m->size, config->cdrom, err)) &&
 	    take_locks(m->fd, path, writes, err)) {
 		m->size &= ~(uint64_t)(SECTOR - 1);
 		if (!config->snapshot || read_only || make_overlay(m, err))
@@ -457,8 +459,8 @@ static struct disk_file *make(const struct disk_file_config *config)
 	d->name = strdup(config->name);
 	d->serial = config->serial ? strdup(config->serial) : NULL;
 	d->cfg.path = d->cfg.name = d->cfg.serial = NULL;       /* the caller's */
-	d->disk = (struct disk){ .submit = submit, .cdrom = config->cdrom, .read_only = config->read_only || config->cdrom,
-				 .name = d->name, .serial = d->serial, .tray = tray };
+	d->disk = (struct disk){ .submit = submit, .cdrom = config->cdrom,
+				 .read_only = config->read_only || config->cdrom, .name = d->name, .serial = d->serial, .tray = tray };
 	d->medium = no_medium;
 	d->event = -1;
 	pthread_mutex_init(&d->lock, NULL);
@@ -482,7 +484,8 @@ static bool fill(struct disk_file *d, const struct medium *m, struct err *err)
 
 	if (!d->cfg.sync && !d->threaded) {
 		d->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		r = d->event < 0 ? -errno : loop_add(run_loop(d->cfg.run), &d->event_fd, d->event, LOOP_READ, event_ready, d);
+		r = d->event < 0 ? -errno :
+		    loop_add(run_loop(d->cfg.run), &d->event_fd, d->event, LOOP_READ, event_ready, d);
 		if (r == 0)
 			r = -pthread_create(&d->thread, NULL, worker, d);
 		if (r < 0) {
@@ -604,7 +607,9 @@ int disk_file_sync(struct disk *disk)
 {
 	struct disk_file *d = CONTAINER_OF(disk, struct disk_file, disk);
 
-	return d->medium.fd < 0 || d->disk.read_only || d->medium.overlay >= 0 || fdatasync(d->medium.fd) == 0 ? 0 : errno;
+	if (d->medium.fd < 0 || d->disk.read_only || d->medium.overlay >= 0)
+		return 0;
+	return fdatasync(d->medium.fd) == 0 ? 0 : errno;
 }
 
 const char *disk_file_path(const struct disk *disk)
@@ -620,8 +625,8 @@ void disk_file_print(struct disk *disk, void (*out)(void *to, const char *line),
 	if (!d->medium.path)
 		snprintf(line, sizeof(line), "%s: [not inserted]", d->name);
 	else
-		snprintf(line, sizeof(line), "%s: %s (raw%s%s)", d->name, d->medium.path, d->disk.read_only ? ", read-only" : "",
-			 d->medium.overlay >= 0 ? ", snapshot" : "");
+		snprintf(line, sizeof(line), "%s: %s (raw%s%s)", d->name, d->medium.path,
+			 d->disk.read_only ? ", read-only" : "", d->medium.overlay >= 0 ? ", snapshot" : "");
 	out(to, line);
 	if (d->disk.cdrom) {
 		snprintf(line, sizeof(line), "    Removable device: %slocked, tray %s", d->disk.locked ? "" : "not ",

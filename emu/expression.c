@@ -47,9 +47,10 @@ static bool lookup(const struct cpu_regs *r, const char *name, size_t len, uint6
 	};
 	static const char seg[6][3] = { "es", "cs", "ss", "ds", "fs", "gs" };
 	const struct { const char *name; uint64_t value; } others[] = {
-		{ "pc", r->seg[1].base + r->rip }, { "rip", r->rip }, { "eip", (uint32_t)r->rip }, { "ip", (uint16_t)r->rip },
-		{ "rflags", r->rflags }, { "eflags", (uint32_t)r->rflags }, { "cr0", r->cr0 }, { "cr2", r->cr2 }, { "cr3", r->cr3 },
-		{ "cr4", r->cr4 }, { "cr8", r->cr8 }, { "efer", r->efer },
+		{ "pc", r->seg[1].base + r->rip }, { "rip", r->rip }, { "eip", (uint32_t)r->rip },
+		{ "ip", (uint16_t)r->rip }, { "rflags", r->rflags }, { "eflags", (uint32_t)r->rflags },
+		{ "cr0", r->cr0 }, { "cr2", r->cr2 }, { "cr3", r->cr3 }, { "cr4", r->cr4 }, { "cr8", r->cr8 },
+		{ "efer", r->efer },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
@@ -65,10 +66,14 @@ static bool lookup(const struct cpu_regs *r, const char *name, size_t len, uint6
 	for (unsigned i = 0; i < 16; i++) {
 		bool prefixed = i < 8 && len == 3 && (*name == 'r' || *name == 'e') && named(name + 1, 2, gpr[i]);
 
-		if (prefixed || named(name, len, gpr[i])) {
-			*v = prefixed && *name == 'e' ? (uint32_t)r->gpr[i] : i < 8 && !prefixed ? (uint16_t)r->gpr[i] : r->gpr[i];
-			return true;
-		}
+		if (!prefixed && !named(name, len, gpr[i]))
+			continue;
+		*v = r->gpr[i];
+		if (prefixed && *name == 'e')
+			*v = (uint32_t)*v;
+		else if (!prefixed && i < 8)
+			*v = (uint16_t)*v;
+		return true;
 	}
 	return false;
 }

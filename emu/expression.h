@@ -11,8 +11,8 @@
 struct cpu_regs;
 
 /*
- * From the loosest: + -, then & | ^, then * / % (QEMU's order), unary + - ~, parentheses, 'c', numbers in decimal, octal and
- * hexadecimal, and $registers of r.  False with err if the text is none.
+ * From the loosest: + -, then & | ^, then * / % (QEMU's order), unary + - ~, parentheses, 'c', numbers in decimal,
+ * octal and hexadecimal, and $registers of r.  False with err if the text is none.
  */
 bool expression(const char *text, const struct cpu_regs *r, uint64_t *value, struct err *err);
 

@@ -11,7 +11,8 @@ static bool plan_debugcon(struct machine *m, struct err *err)
 {
 	struct opts o = { 0 };
 	uint64_t base = 0xe9;
-	bool ok = machine_globals(m, driver_find("isa-debugcon"), &o, err) && opts_number(&o, "iobase", 1, 0xfff0, &base, err);
+	bool ok = machine_globals(m, driver_find("isa-debugcon"), &o, err) &&
+		  opts_number(&o, "iobase", 1, 0xfff0, &base, err);
 
 	m->debugcon_port = (uint16_t)base;
 	opts_free(&o);
@@ -26,7 +27,8 @@ static bool plan_isa(struct machine *m, const struct driver *d, struct opts *o, 
 		return false;
 	if (d->kind == DRIVER_DEBUGCON) {
 		m->debugcon_port = (uint16_t)base;
-		return opts_get(o, "chardev") || err_set(err, "Can't create serial device, empty char device (chardev=ID)");
+		return opts_get(o, "chardev") ||
+		       err_set(err, "Can't create serial device, empty char device (chardev=ID)");
 	}
 	if (m->debug_exit_port)
 		return err_set(err, "there can be one %s", d->name);
@@ -71,8 +73,11 @@ bool misc_devices_plan(struct machine *m, struct err *err)
 		return false;
 	for (size_t i = 0; i < m->o->count; i++) {
 		const struct option_item *item = &m->o->items[i];
-		const struct driver *d = item->class == OPTION_DEVICE ? driver_find(opts_get((struct opts *)&item->opts, "driver")) : NULL;
+		const struct driver *d;
 
+		if (item->class != OPTION_DEVICE)
+			continue;
+		d = driver_find(opts_get((struct opts *)&item->opts, "driver"));
 		if (!d || d->kind < DRIVER_DEBUG_EXIT || d->kind > DRIVER_PCI_TESTDEV)
 			continue;
 		if (!plan(m, item, d, err)) {
@@ -102,8 +107,8 @@ bool misc_devices_make(struct machine *m, struct err *err)
 	for (unsigned i = 0; i < m->test_function_count; i++) {
 		struct test_function *t = &m->test_functions[i];
 
-		t->card = pci_testdev_new(&(struct pci_testdev_config){ .pci = pc_pci(m->pc), .states = pc_states(m->pc), .instance = i,
-			.devfn = t->devfn, .membar = t->membar }, err);
+		t->card = pci_testdev_new(&(struct pci_testdev_config){ .pci = pc_pci(m->pc), .instance = i,
+			.states = pc_states(m->pc), .devfn = t->devfn, .membar = t->membar }, err);
 		if (!t->card) {
 			option_prefix(t->item, err);
 			return false;

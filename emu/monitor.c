@@ -38,7 +38,9 @@ struct monitor {
 };
 
 static const struct command cmd_monitor[];
-static const struct command *const tables[] = { cmd_machine, cmd_block, cmd_network, cmd_cpu, cmd_memory, cmd_screen, cmd_monitor };
+static const struct command *const tables[] = {
+	cmd_machine, cmd_block, cmd_network, cmd_cpu, cmd_memory, cmd_screen, cmd_monitor,
+};
 
 /* --- output ------------------------------------------------------------------------------------------------------- */
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who waits for whom: a processor's thread runs cpu_run until it is kicked, then looks at `park` (the loop thread wants
- * all of them to stand still) and `requests` (a reset or the end is near: do not run on).  A halted one sleeps on its futex
- * word `wake`, which every waker increments, until its own APIC deadline.  The loop thread sleeps in loop_poll until the
- * first of all deadlines; `until` says until when, and
- * others wake it only if it is not 0.
- * Order of locks: the machine lock is never held while waiting for processors to park.
+ * Who waits for whom: a processor's thread runs cpu_run until it is kicked, then looks at `park` (the loop thread
+ * wants all of them to stand still) and `requests` (a reset or the end is near: do not run on).  A halted one sleeps
+ * on its futex word `wake`, which every waker increments, until its own APIC deadline.  The loop thread sleeps in
+ * loop_poll until the first of all deadlines; `until` says until when, and others wake it only if it is not 0. Order
+ * of locks: the machine lock is never held while waiting for processors to park.
  */
 #include "emu/run.h"
 
@@ -563,8 +562,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 }
 
 /*
- * The head of both loops: requests, then what is due on both clocks.  *next: when they want the next round, 0 for at once; it is
- * published in `until`, for whoever moves a deadline forward from now on.  False: the end.
+ * The head of both loops: requests, then what is due on both clocks.  *next: when they want the next round, 0 for at
+ * once; it is published in `until`, for whoever moves a deadline forward from now on.  False: the end.
  */
 static bool round_begins(struct run *r, uint64_t *next)
 {

@@ -3,7 +3,7 @@
  * QEMU's device of this name, as observed from outside (QEMU 7.2, its windows by `info mtree`, its answers over qtest):
  *
  *   E0h..E3h        a register of four bytes that keeps what is stored, at every width
- *   E4h..E7h        a page's address: QEMU makes the host forget its mapping of that page, which a guest cannot see; reads give 0
+ *   E4h..E7h        a page's address: QEMU makes the host forget how it is mapped, which no guest sees; reads give 0
  *   E8h..EBh        the same four bytes as E0h, through a window that takes bytes only: wider accesses arrive in pieces
  *   2000h..2017h    interrupt line n: a byte of 0 lowers it, any other raises it; wider stores do nothing, reads give 0
  *   FF000000h       64 KB that keep what is stored and are no RAM: every access is the device's
@@ -115,7 +115,8 @@ struct pc_testdev *pc_testdev_new(const struct pc_testdev_config *config, struct
 	assert(s);
 	s->cfg = *config;
 	for (n = 0; n < ARRAY_SIZE(port_windows); n++)
-		if (!bus_map(config->ports, port_windows[n].base, port_windows[n].len, &port_windows[n].ops, s, port_windows[n].name, err))
+		if (!bus_map(config->ports, port_windows[n].base, port_windows[n].len, &port_windows[n].ops, s,
+			     port_windows[n].name, err))
 			goto fail;
 	if (!bus_map(config->memory, MEMORY_AT, MEMORY_SIZE, &memory_ops, s, "pc-testdev-iomem", err))
 		goto fail;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * QEMU's device of this name (docs/specs/pci-testdev of its manual; numbers observed of QEMU 7.2).  BAR 0 (memory, 4 KB) and
- * BAR 1 (ports, 256) each begin with this header, little endian:
+ * QEMU's device of this name (docs/specs/pci-testdev of its manual; numbers observed of QEMU 7.2).  BAR 0 (memory,
+ * 4 KB) and BAR 1 (ports, 256) each begin with this header, little endian:
  *
  *   0   test        a store of N starts test N of this BAR; reads as the device's number for it
  *   1   width       1, 2, 4: how wide the test's stores are; 0: there is no such test
@@ -10,9 +10,9 @@
  *   12  count       how many such stores have arrived
  *   16  name        ends with 0
  *
- * The three tests of each BAR differ in QEMU by what KVM does with the store: nothing special, an eventfd for any value, one for
- * one value only.  There are no eventfds here; the stores are counted in all three.
- * BAR 2, if asked for, is 64-bit memory with nothing behind it: reads give 0.
+ * The three tests of each BAR differ in QEMU by what KVM does with the store: nothing special, an eventfd for any
+ * value, one for one value only.  There are no eventfds here; the stores are counted in all three.  BAR 2, if asked
+ * for, is 64-bit memory with nothing behind it: reads give 0.
  */
 #include "hw/pci_testdev.h"
 
@@ -25,7 +25,8 @@
 #include "hw/state.h"
 
 enum {
-	VENDOR = 0x1b36, DEVICE = 0x0005, SUBSYSTEM_VENDOR = 0x1af4, SUBSYSTEM = 0x1100, CLASS_NONE = 0x00, SUBCLASS_OTHER = 0xff,
+	VENDOR = 0x1b36, DEVICE = 0x0005, SUBSYSTEM_VENDOR = 0x1af4, SUBSYSTEM = 0x1100,
+	CLASS_NONE = 0x00, SUBCLASS_OTHER = 0xff,
 	MEMORY_SIZE = 4096, PORTS_SIZE = 256, MEMORY_TESTS_AT = 0x800, PORT_TESTS_AT = 0x80,
 	HDR_TEST = 0, HDR_WIDTH = 1, HDR_OFFSET = 4, HDR_DATA = 8, HDR_COUNT = 12, HDR_NAME = 16, HDR_SIZE = 64,
 	TESTS = 3, NO_TEST = 0xff,
@@ -140,8 +141,8 @@ struct pci_testdev *pci_testdev_new(const struct pci_testdev_config *config, str
 		goto fail;
 	}
 	d = pci_add(config->pci, &(struct pci_config){ .name = "pci-testdev", .vendor = VENDOR, .device = DEVICE,
-		.subsystem_vendor = SUBSYSTEM_VENDOR, .subsystem = SUBSYSTEM, .class_code = CLASS_NONE, .subclass = SUBCLASS_OTHER,
-		.devfn = config->devfn, .owner = s }, err);
+		.subsystem_vendor = SUBSYSTEM_VENDOR, .subsystem = SUBSYSTEM, .class_code = CLASS_NONE,
+		.subclass = SUBCLASS_OTHER, .devfn = config->devfn, .owner = s }, err);
 	if (!d)
 		goto fail;
 	s->memory = (struct bar){ s, "mmio", 0, MEMORY_TESTS_AT };
@@ -150,8 +151,8 @@ struct pci_testdev *pci_testdev_new(const struct pci_testdev_config *config, str
 	pci_bar(d, 1, PORTS_SIZE, PCI_BAR_IO, &bar_ops, &s->ports);
 	if (config->membar)
 		pci_bar(d, 2, config->membar, PCI_BAR_MEM64_PREFETCH, &nothing_ops, s);
-	state_add(config->states, &(struct state_section){ .name = "pci-testdev", .instance = config->instance, .version = 1,
-		.data = &s->s, .size = sizeof(s->s), .owner = s, .reset = reset });
+	state_add(config->states, &(struct state_section){ .name = "pci-testdev", .instance = config->instance,
+		.version = 1, .data = &s->s, .size = sizeof(s->s), .owner = s, .reset = reset });
 	reset(s);
 	return s;
 fail:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The control queue of virtio_net.c (VIRTIO 1.1, section 5.1.6.5): receive modes and tables, VLANs, queue pairs, offloads. */
+/* The control queue of virtio_net.c (VIRTIO 1.1, 5.1.6.5): receive modes and tables, VLANs, queue pairs, offloads. */
 #include "hw/nic/virtio_net_impl.h"
 
 #include "base/bytes.h"
@@ -70,7 +70,8 @@ static bool mac_command(struct virtio_net *s, unsigned command, const struct com
 	uint8_t mac[ETH_ALEN];
 	uint64_t offset = 0;
 
-	if (command == CTRL_MAC_ADDR_SET && has(s, F_CTRL_MAC_ADDR) && k->len == ETH_ALEN && data(k, 0, mac, ETH_ALEN)) {
+	if (command == CTRL_MAC_ADDR_SET && has(s, F_CTRL_MAC_ADDR) && k->len == ETH_ALEN &&
+	    data(k, 0, mac, ETH_ALEN)) {
 		memcpy(s->v.s.config + CONFIG_MAC, mac, ETH_ALEN);
 		return true;
 	}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Figures, not tests: bench.py BUILD [OPTIONS] [NAME...] runs the benchmarks whose names begin with one of NAME, or the one line
-of a benchmark that NAME says in full (cpu/sieve), on tenbox and, where it is installed, on qemu-system-x86_64 (TCG) in the same
-run, and prints a table and, as the last line, the same as JSON."""
+"""Figures, not tests: bench.py BUILD [OPTIONS] [NAME...] runs the benchmarks whose names begin with one of NAME, or the
+one line of a benchmark that NAME says in full (cpu/sieve), on tenbox and, where it is installed, on qemu-system-x86_64
+(TCG) in the same run, and prints a table and, as the last line, the same as JSON."""
 import argparse
 import json
 import math
@@ -21,8 +21,8 @@ import tenbox  # noqa: E402
 RAM = 512
 PEER = shutil.which("qemu-system-x86_64")
 # The lines of the group cpu, as guestmark names them.
-WORKS = ("sieve qsort calls crc bytecode chase nbody matrix x87 memcpy strings syscalls faults pipes forks execs signals "
-         "rewrites").split()
+WORKS = ("sieve qsort calls crc bytecode chase nbody matrix x87 memcpy strings syscalls faults pipes forks execs "
+         "signals rewrites").split()
 results = []
 
 
@@ -31,8 +31,8 @@ def report(name, unit, ours, theirs=None, more_is_better=True):
     if ours and theirs:
         ratio = ours / theirs if more_is_better else theirs / ours
     results.append({"name": name, "unit": unit, "ours": ours, "peer": theirs, "ratio": ratio})
-    print("%-28s %10s %-8s %s" % (name, "-" if ours is None else "%.4g" % ours, unit,
-                                  "" if theirs is None else "peer %.4g, %.2f times as good" % (theirs, ratio or 0)), flush=True)
+    peer = "" if theirs is None else "peer %.4g, %.2f times as good" % (theirs, ratio or 0)
+    print("%-28s %10s %-8s %s" % (name, "-" if ours is None else "%.4g" % ours, unit, peer), flush=True)
 
 
 def machine(program, *args, stdin=False):
@@ -88,7 +88,7 @@ class Kept:
             self.values = {}
 
     def get(self, lines, measure):
-        """{line: (seconds, checksum)}; `measure` is called with those that are to be measured now, and yields (line, that)."""
+        """{line: (seconds, checksum)}; `measure` gets those that are to be measured now, and yields (line, that)."""
         if options.peer == "none":
             return {}
         if options.peer == "cached":
@@ -125,8 +125,8 @@ def cell(value, form="%.4f"):
 
 
 def table(group, lines, in_guest, natively=None):
-    """Measures the lines on the host, the peer and tenbox and prints each.  `in_guest(program, lines)` and `natively(lines)` yield
-    (line, (seconds, checksum or None))."""
+    """Measures the lines on the host, the peer and tenbox and prints each.  `in_guest(program, lines)` and
+    `natively(lines)` yield (line, (seconds, checksum or None))."""
     native = Kept("native-" + group).get(lines, lambda some: dict(natively(some))) if natively else {}
     peer = Kept("peer-" + group).get(lines, lambda some: dict(in_guest(PEER, some))) if PEER else {}
     print("%-16s %9s %9s %9s %9s %9s" % ("seconds", "native", "TCG", "ours", "TCG/ours", "ours/nat."))
@@ -158,7 +158,8 @@ def works_in_guest(program, lines, *more):
 
 
 def works_natively(lines):
-    out = subprocess.run([GUESTMARK, "-r", str(options.repeats)] + lines, capture_output=True, check=True).stdout.decode()
+    command = [GUESTMARK, "-r", str(options.repeats)] + lines
+    out = subprocess.run(command, capture_output=True, check=True).stdout.decode()
     return [(name, (float(s), check)) for name, s, check in re.findall(MARK, out)]
 
 
@@ -203,7 +204,7 @@ def real_in_guest(program, lines):
 
 
 def real_natively(lines):
-    """The same files, run by their own dynamic linker; of gcc, which starts others, the host's if it is the same version."""
+    """The same files, run by their own dynamic linker; of gcc, the host's if its version is the same."""
     root = os.path.join(tenbox.GUEST, "real")
     libraries = ":".join(os.path.join(root, d) for d in ("lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"))
     run = "%s/lib64/ld-linux-x86-64.so.2 --library-path %s %s/usr/bin/" % (root, libraries, root)
@@ -259,13 +260,15 @@ def bench_smp():
     first = len(results)
     table("smp", ["busy1", "busy2"], lambda program, lines: works_in_guest(program, lines, "-smp", "2"), works_natively)
     rows = {row["name"]: row for row in results[first:]}
-    gain = {key: 2 * rows["smp/busy1"][key] / rows["smp/busy2"][key] for key in ("native", "peer", "ours") if rows["smp/busy1"][key]}
+    one, two = rows["smp/busy1"], rows["smp/busy2"]
+    gain = {key: 2 * one[key] / two[key] for key in ("native", "peer", "ours") if one[key]}
     results.append(dict(gain, name="smp/two-against-one"))
     print("%-16s %9s %9s %9s" % ("smp/gain", *(cell(gain.get(key), "%.2f") for key in ("native", "peer", "ours"))))
 
 
 def bench_interp():
-    out = subprocess.run([os.path.join(BUILD, "tests/bench/bench_cpu")], capture_output=True, check=True).stdout.decode()
+    command = [os.path.join(BUILD, "tests/bench/bench_cpu")]
+    out = subprocess.run(command, capture_output=True, check=True).stdout.decode()
     for name, mips in re.findall(r"^(\S+)\s+([\d.]+) MIPS", out, re.M):
         report("interp/" + name, "MIPS", float(mips))
 
@@ -336,8 +339,9 @@ def bench_stack():
     stack.bench(report, BUILD)
 
 
-BENCHES = {"cpu": bench_cpu, "real": bench_real, "boot": bench_boot, "smp": bench_smp, "interp": bench_interp, "idle": bench_idle,
-           "net/virtio-net-pci": bench_net_virtio, "net/e1000": bench_net_e1000, "stack": bench_stack}
+BENCHES = {"cpu": bench_cpu, "real": bench_real, "boot": bench_boot, "smp": bench_smp, "interp": bench_interp,
+           "idle": bench_idle, "net/virtio-net-pci": bench_net_virtio, "net/e1000": bench_net_e1000,
+           "stack": bench_stack}
 
 
 def parse():
@@ -346,7 +350,7 @@ def parse():
     parser.add_argument("names", nargs="*", help="benchmarks, or lines of them")
     parser.add_argument("--accel", help="the engine of tenbox (its default)")
     parser.add_argument("--peer", choices=("run", "cached", "none"), default="run",
-                        help="run: measure the peer and the host too; cached: only lines never measured; none: not at all")
+                        help="run: measure peer and host too; cached: only lines never measured; none: not at all")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each work, of which the shortest counts")
     return parser.parse_intermixed_args()
 
@@ -358,7 +362,8 @@ if __name__ == "__main__":
     GUESTMARK = os.path.join(BUILD, "tests/bench/guestmark")
     ACCEL = options.accel
     PORT, _ = host.start()
-    chosen = [n for n in BENCHES if not options.names or any(n.startswith(w) or w.startswith(n + "/") for w in options.names)]
+    chosen = [n for n in BENCHES
+              if not options.names or any(n.startswith(w) or w.startswith(n + "/") for w in options.names)]
     if not chosen:
         sys.exit("bench: no benchmark of that name; there are " + ", ".join(BENCHES))
     try:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Boots in a row: soak.py [N] boots the Debian kernel N times to traffic on the network and power-off, with 1, 2 and 4 processors
-and both cards in turn, and counts what fails.  Environment: TENBOX, TENBOX_ACCEL (an engine), TENBOX_JOBS (so many at once),
-TENBOX_SMP ("1 2 4"), TENBOX_KEEP (a folder for the consoles of those that failed)."""
+"""Boots in a row: soak.py [N] boots the Debian kernel N times to traffic on the network and power-off, with 1, 2 and 4
+processors and both cards in turn, and counts what fails.  Environment: TENBOX, TENBOX_ACCEL (an engine), TENBOX_JOBS
+(so many at once), TENBOX_SMP ("1 2 4"), TENBOX_KEEP (a folder for the consoles of those that failed)."""
 import concurrent.futures
 import os
 import re
@@ -30,13 +30,14 @@ ODD = re.compile(r"complaint: .*")
 
 
 def boot(number, cpus, card):
-    """One boot; returns the seconds, what went wrong (None: nothing), and complaints of the kernel that are no failure."""
+    """One boot; returns the seconds, what went wrong (None: nothing), and complaints of the kernel that are none."""
     began = time.time()
     with tempfile.TemporaryDirectory() as directory:
         args = direct("amd64", SCRIPT, directory, "-smp", cpus, "-nic", "user,model=" + card, "-no-reboot")
         with Machine(args) as machine:
             try:
-                for pattern in ("/init started, %d cpu" % cpus, LEASE, "down " + host.sha256(SIZE), "up " + host.sha256(SIZE), "ping works"):
+                digest = host.sha256(SIZE)
+                for pattern in ("/init started, %d cpu" % cpus, LEASE, "down " + digest, "up " + digest, "ping works"):
                     machine.expect(pattern, 150)
                 status = machine.wait(60)
                 if status != 0:
@@ -59,7 +60,8 @@ def main():
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("TENBOX_JOBS", "1"))) as pool:
         for (number, cpus, card), (seconds, wrong, odd) in zip(plan, pool.map(lambda p: boot(*p), plan)):
-            print("  %s %3d: %d cpu, %-15s %6.1f s" % ("FAILED" if wrong else "ok    ", number, cpus, card, seconds), flush=True)
+            result = "FAILED" if wrong else "ok    "
+            print("  %s %3d: %d cpu, %-15s %6.1f s" % (result, number, cpus, card, seconds), flush=True)
             for line in odd:
                 print("    " + line, flush=True)
             if wrong:

@@ -8,8 +8,8 @@ from tenbox import CASES, GUEST, Machine, case, run
 
 DEVICES = ["-device", "pc-testdev", "-device", "pci-testdev", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
 ACCEL = ["-accel", os.environ["TENBOX_ACCEL"]] if os.environ.get("TENBOX_ACCEL") else []
-LINES = ["multiboot magic", "memory sizes", "a module", "command line", "the register at E0h", "its bytes at E8h", "flush at E4h",
-         "memory at FF000000h", "line 14 interrupts through the PIC", "once an edge", "and again",
+LINES = ["multiboot magic", "memory sizes", "a module", "command line", "the register at E0h", "its bytes at E8h",
+         "flush at E4h", "memory at FF000000h", "line 14 interrupts through the PIC", "once an edge", "and again",
          "line 15 interrupts through the I/O APIC", "memory BAR", "I/O BAR"]
 
 
@@ -18,7 +18,8 @@ def testdev(*more):
         path = os.path.join(directory, "module")
         with open(path, "w") as f:
             f.write("module")
-        args = ["-nographic", "-nic", "none", "-kernel", os.path.join(GUEST, "bare/testdev.elf"), "-initrd", path + " argument"]
+        kernel = os.path.join(GUEST, "bare/testdev.elf")
+        args = ["-nographic", "-nic", "none", "-kernel", kernel, "-initrd", path + " argument"]
         with Machine(args + DEVICES + (ACCEL if "-icount" not in more else []) + list(more)) as machine:
             return machine.wait(60), machine.text()
 
@@ -45,9 +46,10 @@ def the_usual_command_line_of_test_kernels_is_understood():
         path = os.path.join(directory, "module")
         with open(path, "w") as f:
             f.write("module")
-        line = ("-nodefaults -device pc-testdev -device isa-debug-exit,iobase=0xf4,iosize=0x4 -vnc none -serial stdio -device pci-testdev "
-                "-machine accel=tcg -smp 1 -cpu max -no-reboot -append exit=5")
-        with Machine(line.split() + ["-kernel", os.path.join(GUEST, "bare/testdev.elf"), "-initrd", path, *ACCEL]) as machine:
+        line = ("-nodefaults -device pc-testdev -device isa-debug-exit,iobase=0xf4,iosize=0x4 -vnc none -serial stdio "
+                "-device pci-testdev -machine accel=tcg -smp 1 -cpu max -no-reboot -append exit=5")
+        kernel = os.path.join(GUEST, "bare/testdev.elf")
+        with Machine(line.split() + ["-kernel", kernel, "-initrd", path, *ACCEL]) as machine:
             status, text = machine.wait(60), machine.text()
     assert status == 11 and "all of it works" in text, "exit status %s\n%s" % (status, text)
 
@@ -60,7 +62,8 @@ def a_test_kernel_that_fails_ends_with_its_own_status():
 
 @case
 def an_x87_error_without_numeric_error_bit_is_irq_13():
-    with Machine(["-nographic", "-nic", "none", "-kernel", os.path.join(GUEST, "bare/fpu.elf"), *DEVICES[-2:], *ACCEL]) as machine:
+    kernel = os.path.join(GUEST, "bare/fpu.elf")
+    with Machine(["-nographic", "-nic", "none", "-kernel", kernel, *DEVICES[-2:], *ACCEL]) as machine:
         status, text = machine.wait(60), machine.text()
     assert status == 3 and "port F0h lets the next one in" in text, "exit status %s\n%s" % (status, text)
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The works of `make bench B=cpu`: guestmark [-r REPEATS] [NAME...] runs those named (or all of them), each in a process of its
- * own, and prints "guestmark NAME SECONDS CHECKSUM": the shortest of REPEATS (3) times, and a number that must be the same
- * wherever the work runs, so that a processor that computes wrongly shows.  The same static program runs in the guests and
- * on the host.  Everything stays on one processor, so that the host has no advantage of the guest with one.
- * "busyN" is a loop on N processors at once; "-time NAME COMMAND..." measures a program from its start to its end, and the
- * checksum is its output's.
+ * The works of `make bench B=cpu`: guestmark [-r REPEATS] [NAME...] runs those named (or all of them), each in a
+ * process of its own, and prints "guestmark NAME SECONDS CHECKSUM": the shortest of REPEATS (3) times, and a number
+ * that must be the same wherever the work runs, so that a processor that computes wrongly shows.  The same static
+ * program runs in the guests and on the host.  Everything stays on one processor, so that the host has no advantage of
+ * the guest with one.  "busyN" is a loop on N processors at once; "-time NAME COMMAND..." measures a program from its
+ * start to its end, and the checksum is its output's.
  */
 #include <sched.h>
 #include <signal.h>
@@ -469,8 +469,9 @@ static const struct work {
 	const char *name;
 	uint64_t (*function)(void);
 } works[] = {
-	{ "sieve", sieve }, { "qsort", sort }, { "calls", calls }, { "crc", crc }, { "bytecode", bytecode }, { "chase", chase },
-	{ "nbody", nbody }, { "matrix", matrix }, { "x87", x87 }, { "memcpy", copy }, { "strings", strings },
+	{ "sieve", sieve }, { "qsort", sort }, { "calls", calls }, { "crc", crc }, { "bytecode", bytecode },
+	{ "chase", chase }, { "nbody", nbody }, { "matrix", matrix }, { "x87", x87 }, { "memcpy", copy },
+	{ "strings", strings },
 	{ "syscalls", syscalls }, { "faults", faults }, { "pipes", pipes }, { "forks", forks }, { "execs", execs },
 	{ "signals", signals }, { "rewrites", rewrites },
 };
@@ -600,7 +601,8 @@ static void run(const struct work *w, int repeats)
 		/* Read by the C library when a program starts. */
 		if (!strcmp(w->name, "strings") && !getenv("GLIBC_TUNABLES")) {
 			snprintf(text, sizeof(text), "%d", repeats);
-			setenv("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-AVX2,-AVX_Fast_Unaligned_Load,-AVX512F,-AVX512VL,-AVX512BW", 1);
+			setenv("GLIBC_TUNABLES",
+			       "glibc.cpu.hwcaps=-AVX2,-AVX_Fast_Unaligned_Load,-AVX512F,-AVX512VL,-AVX512BW", 1);
 			execl("/proc/self/exe", "guestmark", "-r", text, w->name, (char *)NULL);
 			die("exec");
 		}

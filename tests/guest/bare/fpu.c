@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A kernel that divides by zero on the x87 with CR0.NE off, as DOS and old systems do: the error comes as IRQ 13 through the
- * 8259, the handler clears the latch at port F0h and the exception, and the program goes on.  (QEMU 7.2 with TCG aborts at the
- * error.)
+ * A kernel that divides by zero on the x87 with CR0.NE off, as DOS and old systems do: the error comes as IRQ 13
+ * through the 8259, the handler clears the latch at port F0h and the exception, and the program goes on.  (QEMU 7.2
+ * with TCG aborts at the error.)
  */
 #include "kernel.h"
 

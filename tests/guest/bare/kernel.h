@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the kernels in this folder share: the multiboot header and entry, ports, COM1, the way out through isa-debug-exit at
- * F4h, and both interrupt controllers.  Included once by each kernel, which has kernel_main, on_pic and on_apic.
+ * What the kernels in this folder share: the multiboot header and entry, ports, COM1, the way out through
+ * isa-debug-exit at F4h, and both interrupt controllers.  Included once by each kernel, which has kernel_main, on_pic
+ * and on_apic.
  */
 #ifndef BARE_KERNEL_H
 #define BARE_KERNEL_H
@@ -46,7 +47,8 @@ static uint64_t idt[256];
 #define OUT(name, insn, type) \
 	static inline void name(uint16_t port, type v) { __asm__ volatile(insn " %0, %1" :: "a"(v), "Nd"(port)); }
 #define IN(name, insn, type) \
-	static inline type name(uint16_t port) { type v; __asm__ volatile(insn " %1, %0" : "=a"(v) : "Nd"(port)); return v; }
+	static inline type name(uint16_t port) \
+	{ type v; __asm__ volatile(insn " %1, %0" : "=a"(v) : "Nd"(port)); return v; }
 OUT(out8, "outb", uint8_t)
 OUT(out16, "outw", uint16_t)
 OUT(out32, "outl", uint32_t)
@@ -88,7 +90,7 @@ static void gate(unsigned vector, const uint8_t *stub)
 	idt[vector] = (at & 0xffff) | (uint64_t)cs << 16 | (uint64_t)0x8e00 << 32 | (uint64_t)(at >> 16) << 48;
 }
 
-/* The I/O APIC's input `pin`, edge-triggered, to APIC_VECTOR on this processor; of the PICs' inputs those not in the masks. */
+/* The I/O APIC's input `pin`, edge-triggered, as APIC_VECTOR to this processor; the PICs' inputs those not masked. */
 static void set_up_interrupts(uint8_t mask0, uint8_t mask1, unsigned pin)
 {
 	struct __attribute__((packed)) { uint16_t limit; uint32_t base; } idtr = { sizeof(idt) - 1, (uint32_t)idt };

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A kernel that tries QEMU's test devices: multiboot, 32-bit, no paging.  -append "KEY=VALUE..." and one module with the text
- * "module" are what it expects (exit=N: the status to end with, of 0 to 127); it prints a line for each thing that works, and
- * ends through isa-debug-exit at F4h, with 99 if something does not.  It runs unchanged on QEMU:
+ * A kernel that tries QEMU's test devices: multiboot, 32-bit, no paging.  -append "KEY=VALUE..." and one module with
+ * the text "module" are what it expects (exit=N: the status to end with, of 0 to 127); it prints a line for each thing
+ * that works, and ends through isa-debug-exit at F4h, with 99 if something does not.  It runs unchanged on QEMU:
  *
- *   -kernel testdev.elf -append exit=21 -initrd FILE -device pc-testdev -device pci-testdev -device isa-debug-exit,iobase=0xf4
+ *   -kernel testdev.elf -append exit=21 -initrd FILE -device pc-testdev -device pci-testdev
+ *   -device isa-debug-exit,iobase=0xf4
  */
 #include "kernel.h"
 
@@ -66,7 +67,8 @@ static void try_pc_testdev(void)
 	out32(0xe4, 0x200000);
 	check(in32(0xe4) == 0, "pc-testdev: flush at E4h");
 	*(volatile uint32_t *)(TEST_MEMORY + 0xfff0) = 0x12345678;
-	check(TEST_MEMORY[0xfff1] == 0x56 && *(volatile uint16_t *)(TEST_MEMORY + 0xfff2) == 0x1234, "pc-testdev: memory at FF000000h");
+	check(TEST_MEMORY[0xfff1] == 0x56 && *(volatile uint16_t *)(TEST_MEMORY + 0xfff2) == 0x1234,
+	      "pc-testdev: memory at FF000000h");
 	out8(0x2000 + 14, 1);
 	wait_a_little(&pic_count, 1);
 	check(pic_count == 1, "pc-testdev: line 14 interrupts through the PIC");
@@ -105,8 +107,11 @@ static void bar_write(uint32_t bar, unsigned offset, uint8_t value)
 
 static uint32_t bar_read32(uint32_t bar, unsigned offset)
 {
-	return bar_read(bar, offset) | (uint32_t)bar_read(bar, offset + 1) << 8 | (uint32_t)bar_read(bar, offset + 2) << 16 |
-	       (uint32_t)bar_read(bar, offset + 3) << 24;
+	uint32_t v = 0;
+
+	for (unsigned i = 0; i < 4; i++)
+		v |= (uint32_t)bar_read(bar, offset + i) << 8 * i;
+	return v;
 }
 
 /* Scans the tests of one BAR as the device's documentation says; returns how many there are. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Virtual-8086 mode and its extensions (SDM volume 3, 20.2 and 20.3), and their kin for protected mode (CR4.PVI, 20.4). */
+/* Virtual-8086 mode and its extensions (SDM volume 3, 20.2 and 20.3), and those for protected mode (CR4.PVI, 20.4). */
 #include "tests/unit/cpu/guest_bench.h"
 
 enum {
@@ -23,7 +23,7 @@ CODE(use_port, 16, "in al, 0x60\n in al, 0x61\n int3");
 CODE(halts, 16, "hlt");
 CODE(pvi, 32, "sti\n pushfd\n pop eax\n cli\n pushfd\n pop ebx\n int 0x80");
 
-/* In V86 mode at V86_AT with these EFLAGS, CR4.VME or not; the TSS has a software interrupt redirection map of zeros. */
+/* In V86 mode at V86_AT with these EFLAGS, CR4.VME or not; the TSS has an interrupt redirection map of zeros. */
 static void start_v86(const uint8_t *code, const uint8_t *end, uint32_t flags, bool vme)
 {
 	struct cpu_regs r;
@@ -203,8 +203,10 @@ static void pvi_gives_protected_mode_programs_the_same_flag(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(with_vme_a_program_has_an_interrupt_flag_of_its_own), TEST(without_it_those_instructions_are_the_monitors),
-		TEST(a_pending_virtual_interrupt_traps), TEST(the_redirection_map_sends_int_n_to_the_programs_own_handler),
+		TEST(with_vme_a_program_has_an_interrupt_flag_of_its_own),
+		TEST(without_it_those_instructions_are_the_monitors),
+		TEST(a_pending_virtual_interrupt_traps),
+		TEST(the_redirection_map_sends_int_n_to_the_programs_own_handler),
 		TEST(a_bit_in_the_map_sends_it_to_the_monitor), TEST(ports_go_by_the_map_alone),
 		TEST(pvi_gives_protected_mode_programs_the_same_flag),
 	};

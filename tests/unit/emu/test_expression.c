@@ -13,7 +13,8 @@
 
 static const struct cpu_regs regs = {
 	.gpr = { 0x1122334455667788, 1, 2, 3, 0xffff888812345678, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0xf },
-	.rip = 0xfff0, .rflags = 0x202, .seg = { [1] = { .selector = 0xf000, .base = 0xffff0000 } }, .cr0 = 0x80000011, .cr3 = 0x1000,
+	.rip = 0xfff0, .rflags = 0x202, .seg = { [1] = { .selector = 0xf000, .base = 0xffff0000 } },
+	.cr0 = 0x80000011, .cr3 = 0x1000,
 };
 
 static void is(const char *text, uint64_t wanted)

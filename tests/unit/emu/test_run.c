@@ -82,11 +82,13 @@ static void open_bench(struct bench *b, const struct run_config *config, const u
 	memcpy(b->rom + PAGE - 16, code, len);          /* the reset vector */
 	bus_map_ram(b->memory, 0xfffff000, PAGE, b->rom, BUS_ROM, "rom");
 	assert_true(bus_map(b->ports, PORT, 1, &port_ops, b, "port", NULL));
-	b->cpus = cpus_new(&(struct cpus_config){ .ops = run_cpu_ops(), .owner = b->run, .count = 1, .engine = CPU_INTERP,
-						  .tsc_hz = 1000000000, .icount = config->icount }, &err);
+	b->cpus = cpus_new(&(struct cpus_config){ .ops = run_cpu_ops(), .owner = b->run, .count = 1,
+						  .engine = CPU_INTERP, .tsc_hz = 1000000000,
+						  .icount = config->icount }, &err);
 	assert_non_null(b->cpus);
-	run_attach(b->run, &(struct run_machine){ .cpus = b->cpus, .memory = b->memory, .ports = b->ports, .int_ack = no_vector,
-						  .apic_eoi = no_eoi, .ferr = no_ferr, .reset = on_reset, .owner = b });
+	run_attach(b->run, &(struct run_machine){ .cpus = b->cpus, .memory = b->memory, .ports = b->ports,
+						  .int_ack = no_vector, .apic_eoi = no_eoi, .ferr = no_ferr,
+						  .reset = on_reset, .owner = b });
 	cpus_reset(b->cpus);
 	assert_int_equal(pipe(b->pipe), 0);
 }
@@ -184,7 +186,8 @@ static void fire_and_quit(void *owner)
 static void a_timer_ends_the_sleep_of_an_idle_machine(void **state)
 {
 	static const struct run_config configs[] = {
-		{ 0 }, { .icount = true, .icount_shift = 3, .icount_sleep = true }, { .icount = true, .icount_shift = 3 },
+		{ 0 }, { .icount = true, .icount_shift = 3, .icount_sleep = true },
+		{ .icount = true, .icount_shift = 3 },
 	};
 
 	(void)state;

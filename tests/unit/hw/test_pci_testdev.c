@@ -30,8 +30,8 @@ static int setup(void **state)
 
 	memset(&b, 0, sizeof(b));
 	fake_board_init(&b.board);
-	b.dev = pci_testdev_new(&(struct pci_testdev_config){ .pci = b.board.pci, .states = b.board.states, .devfn = DEVFN,
-							      .membar = 1 << 16 }, NULL);
+	b.dev = pci_testdev_new(&(struct pci_testdev_config){ .pci = b.board.pci, .states = b.board.states,
+							      .devfn = DEVFN, .membar = 1 << 16 }, NULL);
 	if (!b.dev)
 		return -1;
 	fake_board_start(&b.board);
@@ -71,7 +71,8 @@ static void name_is(struct bus *bus, uint64_t base, const char *name)
 		assert_int_equal(bus_read(bus, base + 16 + i, 1), name[i]);
 }
 
-static void try_test(struct bus *bus, uint64_t base, unsigned test, unsigned number, uint64_t at, uint8_t data, const char *name)
+static void try_test(struct bus *bus, uint64_t base, unsigned test, unsigned number, uint64_t at, uint8_t data,
+		     const char *name)
 {
 	bus_write(bus, base, test, 1);
 	assert_int_equal(bus_read(bus, base, 1), number);
@@ -112,7 +113,7 @@ static void only_the_wildcard_test_counts_any_value(void **state)
 	}
 }
 
-static void an_unknown_test_has_no_width_and_starting_anew_clears_the_count(void **state)
+static void an_unknown_test_has_no_width_and_a_new_start_no_count(void **state)
 {
 	struct bench *b = *state;
 
@@ -149,12 +150,15 @@ static void bar_2_is_memory_with_nothing_behind_it(void **state)
 static void a_size_that_cannot_be_is_refused(void **state)
 {
 	struct bench *b = *state;
+	struct pci_testdev_config c = { .pci = b->board.pci, .devfn = -1, .membar = 2048 };
 	struct err err;
 
-	assert_null(pci_testdev_new(&(struct pci_testdev_config){ .pci = b->board.pci, .devfn = -1, .membar = 2048 }, &err));
+	assert_null(pci_testdev_new(&c, &err));
 	assert_string_equal(err.text, "membar is a power of two of at least 4096");
-	assert_null(pci_testdev_new(&(struct pci_testdev_config){ .pci = b->board.pci, .devfn = -1, .membar = 12288 }, &err));
-	assert_null(pci_testdev_new(&(struct pci_testdev_config){ .pci = b->board.pci, .devfn = DEVFN }, &err));
+	c.membar = 12288;
+	assert_null(pci_testdev_new(&c, &err));
+	c = (struct pci_testdev_config){ .pci = b->board.pci, .devfn = DEVFN };
+	assert_null(pci_testdev_new(&c, &err));
 }
 
 int main(void)
@@ -163,7 +167,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(it_is_qemus_function, setup, teardown),
 		cmocka_unit_test_setup_teardown(each_bar_has_three_tests_and_counts_their_stores, setup, teardown),
 		cmocka_unit_test_setup_teardown(only_the_wildcard_test_counts_any_value, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_unknown_test_has_no_width_and_starting_anew_clears_the_count, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_unknown_test_has_no_width_and_a_new_start_no_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(reset_stops_the_test, setup, teardown),
 		cmocka_unit_test_setup_teardown(bar_2_is_memory_with_nothing_behind_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_size_that_cannot_be_is_refused, setup, teardown),
