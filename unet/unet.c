@@ -166,6 +166,18 @@ struct port *unet_port(struct unet *u)
 	return &u->port;
 }
 
+static bool set_up_forward(struct unet *u, const char *text, struct err *err)
+{
+	struct hostfwd_rule rule;
+	uint16_t bound;
+
+	if (!unet_hostfwd_add(u, text, &bound, err))
+		return false;
+	if (hostfwd_parse(text, &rule, NULL) && !*rule.path && rule.host_port == 0)
+		log_user("hostfwd '%s' is at port %u", text, bound);
+	return true;
+}
+
 struct unet *unet_new(const struct unet_config *config, struct err *err)
 {
 	struct unet *u;
@@ -211,7 +223,7 @@ struct unet *unet_new(const struct unet_config *config, struct err *err)
 	}
 	ok = guestfwd_init(u, config, err) && svc_init(u, err) && outside_init(u, err);
 	for (unsigned i = 0; ok && i < config->hostfwds; i++)
-		ok = unet_hostfwd_add(u, config->hostfwd[i], NULL, err);
+		ok = set_up_forward(u, config->hostfwd[i], err);
 	if (!ok) {
 		unet_free(u);
 		return NULL;

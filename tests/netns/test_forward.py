@@ -143,6 +143,14 @@ def udp_clients_get_their_answers_from_where_they_asked():
 
 
 @case
+def a_free_port_is_reported():
+    with Guest("hostfwd=tcp:127.0.0.1:0-:7000") as g:
+        serve(g, 7000)
+        line = g.process.stderr.readline().decode()
+        talk(("127.0.0.1", int(expect(r"hostfwd 'tcp:127.0.0.1:0-:7000' is at port (\d+)\n", line, "standard error").group(1))))
+
+
+@case
 def a_guest_that_refuses_resets_the_client():
     port = free_port()
     with Guest("hostfwd=tcp:127.0.0.1:%d-:7000" % port):
