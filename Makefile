@@ -42,8 +42,9 @@ LDFLAGS += -pthread $(filter -fsanitize% --coverage,$(CFLAGS_$(MODE)))
 
 all: $(O)/tenbox $(O)/tenbox-net $(O)/libunet-all.a
 # What translated code calls while the guest's vector registers are live.
-cflags_cpu/mmu.c := -mgeneral-regs-only
-cflags_cpu/xlat/fill.c := -mgeneral-regs-only
+vector_free := cpu/mmu cpu/cpu cpu/code cpu/sys cpu/msr cpu/fault cpu/seg cpu/lapic cpu/xlat/fill cpu/xlat/light cpu/xlat/link \
+               $(addprefix cpu/interp/,run port far stack string mov bit alu operand misc)
+$(foreach f,$(vector_free),$(eval cflags_$(f).c := -mgeneral-regs-only))
 
 
 # --- objects: one archive per part, sources found by folder -----------------------------------------------------------

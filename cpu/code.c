@@ -484,8 +484,11 @@ void code_map_changed(struct cpu *c, bool keep_global)
 	if (c->x)
 		xlat_map_changed(c, keep_global);
 	c->jump_generation += 1 << KEY_BITS;
-	if (c->jump_generation == 0)
+	if (c->jump_generation == 0) {
+		if (c->xe.fpu)
+			xlat_save_vector(c);
 		memset(c->jumps, 0, sizeof(c->jumps));
+	}
 	c->jump_tag = c->jump_generation | c->key;
 }
 

@@ -27,6 +27,8 @@ static uint32_t mode_key(const struct cpu *c)
 	const struct segment *s = c->s.seg;
 	uint32_t key = c->s.cpl == 3 ? KEY_USER : c->s.cr4 & CR4_SMAP && !(c->s.flags & FLAG_AC) ? KEY_SMAP : 0;
 
+	if (c->s.cpl == 1 || c->s.cpl == 2)
+		key |= KEY_INNER;
 	if (long_mode(c) && s[SEG_CS].attr & SEG_L)
 		return key | KEY_64 | KEY_STACK32 | KEY_FLAT | KEY_FS | KEY_GS;
 	if (real_or_v86(c))
@@ -123,6 +125,8 @@ static void apic_deadline(void *owner, uint64_t ns)
 {
 	struct cpu *c = owner;
 
+	if (c->xe.fpu)
+		xlat_save_vector(c);
 	c->all->ops->deadline(c->all->owner, c, ns);
 }
 
@@ -439,6 +443,7 @@ static bool take_event(struct cpu *c)
 	unsigned pending = lapic_pending(&c->apic);
 	int vector;
 
+	c->irq_waits = pending;
 	if (!pending)
 		return false;
 	if (pending & LAPIC_INIT && lapic_take(&c->apic, LAPIC_INIT)) {

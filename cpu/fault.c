@@ -20,6 +20,8 @@ void cpu_leave_block(struct cpu *c, unsigned done)
 
 _Noreturn void fault(struct cpu *c, unsigned vector, uint32_t code)
 {
+	if (c->xe.fpu)
+		xlat_save_vector(c);
 	cpu_leave_block(c, 0);
 	lock_prefix_end(c);
 	c->fault_vector = (uint8_t)vector;
@@ -283,8 +285,11 @@ void deliver(struct cpu *c, unsigned vector, enum event_kind kind, uint32_t code
 	bool with_code = kind == EVENT_EXCEPTION && pushes_code(vector);
 	uint32_t image = pushed_flags(c, vector, kind);
 
-	if (log_mask & LOG_INT)
+	if (log_mask & LOG_INT) {
+		if (c->xe.fpu)
+			xlat_save_vector(c);
 		log_event(c, vector, kind, code);
+	}
 	c->s.shadow = 0;
 	if (!(c->s.cr0 & CR0_PE))
 		deliver_real(c, vector, image);

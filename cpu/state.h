@@ -80,7 +80,8 @@ enum {
 	KEY_FS = 1 << 5, KEY_GS = 1 << 6, /* these too need only their base added */
 	KEY_REAL = 1 << 7,              /* real or virtual-8086 mode: some instructions are not there */
 	KEY_SMAP = 1 << 8,              /* supervisor, and user pages are refused */
-	KEY_BITS = 9,
+	KEY_INNER = 1 << 9,             /* CPL 1 or 2 */
+	KEY_BITS = 10,
 	KEY_XLAT = 1 << 15,             /* of a block: it is the translator's */
 };
 
@@ -183,7 +184,7 @@ struct xlat_env {
 	uint32_t load_fpu;              /* it goes there with the next entry */
 	atomic_int thread;              /* that runs this processor, as the kernel numbers it */
 };
-enum { IND_TABLES = 3 };
+enum { IND_TABLES = 6 };
 
 struct cpus {
 	struct cpus_config config;
@@ -233,6 +234,7 @@ struct cpu {
 	int64_t left;                   /* instructions until the budget is used up, the running block's not counted in */
 	struct block *block;            /* running */
 	const struct uop *cur;          /* running generic instruction; NULL outside a block */
+	bool irq_waits;                 /* the APIC has something that IF or a shadow held off when it was last looked at */
 	bool kicked;
 	int64_t storm_left;             /* what `left` was at the last exception, */
 	unsigned storm;                 /* and how many there were since an instruction was retired */

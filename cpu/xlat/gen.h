@@ -95,6 +95,7 @@ bool gen_integer(struct gen *g);
 bool gen_stack(struct gen *g);
 bool gen_branch(struct gen *g);
 bool gen_vector(struct gen *g);
+bool gen_system(struct gen *g);
 
 /* The block in the log, as -d asks for it. */
 void xlat_show(const struct gen *g);

@@ -23,23 +23,26 @@ static void __attribute__((format(printf, 2, 3))) line(const struct printer *p, 
 
 #define U(v) ((unsigned long long)(v))
 
-/* Instructions that went to the interpreter because there is no code for them, the most frequent first. */
-static void print_opcodes(const struct printer *p, const struct xlat_counts *n)
+/* Instructions by opcode, the most frequent first. */
+static void print_opcodes(const struct printer *p, const char *title, const uint64_t count[OP_COUNT])
 {
 	unsigned top[16], tops = 0, k, j, op;
+	uint64_t all = 0;
 
 	for (op = 0; op < OP_COUNT; op++) {
-		for (k = 0; k < tops && n->slow_op[top[k]] >= n->slow_op[op]; k++)
+		all += count[op];
+		for (k = 0; k < tops && count[top[k]] >= count[op]; k++)
 			;
-		if (k == ARRAY_SIZE(top) || !n->slow_op[op])
+		if (k == ARRAY_SIZE(top) || !count[op])
 			continue;
 		tops = MIN(tops + 1, (unsigned)ARRAY_SIZE(top));
 		for (j = tops - 1; j > k; j--)
 			top[j] = top[j - 1];
 		top[k] = op;
 	}
+	line(p, "  %s: %llu", title, U(all));
 	for (k = 0; k < tops; k++)
-		line(p, "    %-28s %llu", op_name((enum op)top[k]), U(n->slow_op[top[k]]));
+		line(p, "    %-28s %llu", op_name((enum op)top[k]), U(count[top[k]]));
 }
 
 static void print_slow(const struct printer *p, const struct xlat_counts *n)
@@ -80,6 +83,6 @@ void xlat_print(const struct cpu *c, void (*out)(void *to, const char *line), vo
 	line(&p, "  vector state loaded: %llu", U(n->fpu_loads));
 	line(&p, "  slow accesses by cause (loads, stores):");
 	print_slow(&p, n);
-	line(&p, "  interpreter by opcode: %llu", U(n->slow_insn));
-	print_opcodes(&p, n);
+	print_opcodes(&p, "handlers called in place, by opcode", n->light);
+	print_opcodes(&p, "interpreter by opcode", n->slow_op);
 }

@@ -76,7 +76,8 @@ static void reset_table(struct cpu *c, unsigned t)
 
 unsigned xlat_ind_table(struct cpu *c)
 {
-	unsigned t = c->key & KEY_USER ? 1 : c->key & KEY_SMAP ? 0 : 2;
+	/* A table of 64-bit code is always for the same key: translated code itself changes between them (STAC, CLAC). */
+	unsigned t = (c->key & KEY_USER ? 1 : c->key & KEY_SMAP ? 0 : 2) + (code64(c) ? 3 : 0);
 
 	if (c->x->ind_key[t] != c->key) {
 		reset_table(c, t);
@@ -170,13 +171,12 @@ void xlat_map_changed(struct cpu *c, bool keep_global)
 {
 	struct xlat *x = c->x;
 	bool kernel = !keep_global || x->kernel_local || !long_mode(c);
+	unsigned t;
 
 	reset_slots(x, kernel, true);
-	reset_table(c, 1);
-	if (kernel) {
-		reset_table(c, 0);
-		reset_table(c, 2);
-	}
+	for (t = 0; t < IND_TABLES; t++)
+		if (kernel || t % 3 == 1)
+			reset_table(c, t);
 }
 
 bool xlat_maps_code(struct cpu *c, uint64_t linear)

@@ -55,7 +55,7 @@ void xlat_set_exact(struct cpu *c, bool on)
 
 bool xlat_usable(const struct cpu *c)
 {
-	return c->key & KEY_FLAT && (c->key & KEY_CODE) != KEY_16 && !(c->key & KEY_REAL) && !c->step && !c->s.shadow && !c->debug_hit &&
+	return c->key & KEY_FLAT && (c->key & KEY_CODE) != KEY_16 && !(c->key & (KEY_REAL | KEY_INNER)) && !c->step && !c->s.shadow && !c->debug_hit &&
 	       c->tlb != &c->tlbs[TLB_NEVER] && !(log_mask & LOG_CPU);
 }
 
@@ -68,23 +68,6 @@ void xlat_save_vector(struct cpu *c)
 void xlat_enter_thread(struct cpu *c)
 {
 	host_enter_thread(c);
-}
-
-/* --- flags between the engines ---------------------------------------------------------------------------------- */
-
-/* The image is AX after LAHF and SETO AL. */
-static void flags_from_image(struct cpu *c)
-{
-	uint32_t v = c->xe.image;
-
-	set_arith_flags(c, (v >> 8 & (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF)) | (v & 1 ? FLAG_OF : 0));
-}
-
-static void flags_to_image(struct cpu *c)
-{
-	uint32_t f = get_arith_flags(c);
-
-	c->xe.image = (f & 0xff) << 8 | (f & FLAG_OF ? 1 : 0);
 }
 
 /* --- blocks ----------------------------------------------------------------------------------------------------- */
@@ -224,7 +207,7 @@ static void follow(struct cpu *c, void *at)
 		if (c->xe.exit_kind != EXIT_ABORT)
 			counted = 0;
 		arg = c->xe.exit_arg;
-		b = c->xe.exit_kind == EXIT_MISS || c->xe.exit_kind == EXIT_ABORT ? NULL : x->block[arg >> (ARG_INSN_BITS + ARG_SIZE_BITS)];
+		b = c->xe.exit_kind == EXIT_MISS || c->xe.exit_kind == EXIT_ABORT || c->xe.exit_kind == EXIT_DONE ? NULL : x->block[arg >> (ARG_INSN_BITS + ARG_SIZE_BITS)];
 		at = NULL;
 		x->count.exits[c->xe.exit_kind]++;
 		switch (c->xe.exit_kind) {
@@ -270,6 +253,11 @@ static void follow(struct cpu *c, void *at)
 			if ((arg & ((1 << ARG_SIZE_BITS) - 1)) != ARG_UNCOUNTED)
 				uncount(c, b, k);
 			c->s.rip = rip_of(c, b, k);
+			flags_from_image(c);
+			if (b->site[k].after_sti)
+				c->s.shadow = 1;
+			break;
+		case EXIT_DONE:
 			flags_from_image(c);
 			break;
 		default:                        /* EXIT_ABORT: nothing has changed since enter() */

@@ -111,7 +111,7 @@ static void make_enter(struct buf *b, const uint8_t *abort, uint32_t mask)
 }
 
 /* All guest registers go to memory, then vector state, then back to C.  with_flags: they are in the host's. */
-static uint8_t *make_leave(struct buf *b, bool with_flags, uint32_t mask, uint8_t **abort)
+static uint8_t *make_leave(struct buf *b, bool with_flags, uint32_t mask, uint8_t **stored, uint8_t **abort)
 {
 	static const uint8_t lahf_seto[] = { 0x9f, 0x0f, 0x90, 0xc0 };
 	uint8_t *at = b->p, *skip;
@@ -124,6 +124,7 @@ static uint8_t *make_leave(struct buf *b, bool with_flags, uint32_t mask, uint8_
 		emit_bytes(b, lahf_seto, sizeof(lahf_seto));
 		emit_store(b, false, ENV(image), HAX);
 	}
+	*stored = b->p;
 	compare8(b, ENV(fpu), 0);
 	skip = emit_jcc(b, 4);
 	save_vector(b, mask);
@@ -198,6 +199,36 @@ static uint32_t make_call(struct xlat *x, struct buf *b, const void *function, i
 	return at;
 }
 
+/* An instruction by xlat_light(): general registers to memory and back; it says where to go on. */
+static uint32_t make_light(struct xlat *x, struct buf *b, const uint8_t *stored)
+{
+	uint32_t at = (uint32_t)(b->p - x->rw);
+	uint8_t *out, *out2;
+	unsigned k;
+
+	for (k = 0; k < 16; k++)
+		if (host_of(k) >= 0)
+			store_gpr(b, k);
+	emit_load(b, true, HDI, ENV(self));
+	emit_mov_rr(b, false, HSI, T1);
+	call_c(b, (const void *)xlat_light);
+	emit_op(b, 0x85 | EO_W, HAX, rm_reg(HAX));                      /* TEST */
+	out = emit_jcc(b, 4);
+	emit_alu_imm(b, false, 7, CPU(attention), 0);
+	out2 = emit_jcc(b, 5);
+	emit_mov_rr(b, true, T1, HAX);
+	for (k = 0; k < 16; k++)
+		if (host_of(k) >= 0)
+			load_gpr(b, k);
+	emit_load(b, true, T0, CPU(s.rip));
+	emit_op(b, 0xff, 4, rm_reg(T1));
+	emit_here(b, out);
+	emit_here(b, out2);
+	store_imm32(b, ENV(exit_kind), EXIT_DONE);
+	emit_jmp_to(b, stored);
+	return at;
+}
+
 /* void f(void): vector state to memory, callable from C. */
 static uint32_t make_save(struct xlat *x, struct buf *b, uint32_t mask)
 {
@@ -211,11 +242,11 @@ static uint32_t make_save(struct xlat *x, struct buf *b, uint32_t mask)
 void xlat_make_stubs(struct cpu *c, struct xlat *x)
 {
 	struct buf b = { .p = x->rw, .start = x->rw, .end = x->rw + STUB_BYTES };
-	uint8_t *leave_host, *leave_saved, *abort;
+	uint8_t *leave_host, *leave_saved, *stored, *abort;
 	uint32_t mask = components();
 
-	leave_host = make_leave(&b, true, mask, &abort);
-	leave_saved = make_leave(&b, false, mask, &abort);
+	leave_host = make_leave(&b, true, mask, &stored, &abort);
+	leave_saved = make_leave(&b, false, mask, &stored, &abort);
 	x->stub.link_host = make_exit(x, &b, EXIT_LINK, leave_host);
 	x->stub.link_saved = make_exit(x, &b, EXIT_LINK, leave_saved);
 	x->stub.miss = make_exit(x, &b, EXIT_MISS, leave_saved);
@@ -229,6 +260,7 @@ void xlat_make_stubs(struct cpu *c, struct xlat *x)
 	x->stub.fill_read = make_call(x, &b, (const void *)xlat_fill, false, mask, false);
 	x->stub.fill_write = make_call(x, &b, (const void *)xlat_fill, true, mask, false);
 	x->stub.fpu = make_call(x, &b, (const void *)xlat_fpu_ready, 0, mask, true);
+	x->stub.light = make_light(x, &b, stored);
 	x->stub.save_fpu = make_save(x, &b, mask);
 	x->first = STUB_BYTES;
 	c->xe.mxcsr = 0x1f80;

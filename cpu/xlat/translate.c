@@ -22,8 +22,10 @@ enum {
 
 static bool ends(const struct insn *i)
 {
-	if (i->op == OP_JCC || i->op == OP_JCXZ || i->op == OP_LOOP)
+	if (i->op == OP_JCC || i->op == OP_JCXZ || i->op == OP_LOOP || i->op == OP_STI)
 		return false;
+	if (i->op == OP_STAC || i->op == OP_CLAC)
+		return true;
 	return i->traits & INSN_ENDS_BLOCK || i->op == OP_INVALID;
 }
 
@@ -57,6 +59,8 @@ static bool known(const struct insn *i)
 	case OP_MOVSXD: case OP_PUSH: case OP_POP: case OP_LEAVE: case OP_SHL: case OP_SHR: case OP_SAR: case OP_ROL: case OP_ROR:
 	case OP_CALL: case OP_RET: case OP_JMP: case OP_JCC: case OP_SETCC: case OP_CMOVCC: case OP_NOP: case OP_ENDBR64:
 	case OP_ENDBR32: case OP_CBW: case OP_CWD: case OP_MUL: case OP_BT: case OP_BTS: case OP_BTR: case OP_POPCNT: case OP_TZCNT:
+	case OP_CLI: case OP_STI: case OP_STAC: case OP_CLAC: case OP_SWAPGS: case OP_PUSHF: case OP_PAUSE: case OP_STOS: case OP_MOVS:
+	case OP_RDTSC: case OP_RDTSCP: case OP_LFENCE: case OP_MFENCE: case OP_SFENCE: case OP_CLD: case OP_XCHG: case OP_BSWAP:
 		return true;
 	default:
 		return i->traits & (INSN_SSE | INSN_AVX | INSN_MMX) && !(i->traits & INSN_X87);
@@ -154,7 +158,12 @@ static void gen_slow(struct gen *g)
 
 	gen_clobber(g);
 	emit_mov_imm(&g->b, T1, (uint64_t)g->number << (ARG_INSN_BITS + ARG_SIZE_BITS) | g->k << ARG_SIZE_BITS);
-	emit_jmp_to(&g->b, x->rw + (g->fl == FL_SAVED ? x->stub.slow_saved : x->stub.slow_host));
+	if (xlat_is_light(g->c, cur(g))) {
+		emit_jmp_to(&g->b, x->rw + x->stub.light);      /* flags that are wanted are saved */
+		g->fl = FL_SAVED;
+	} else {
+		emit_jmp_to(&g->b, x->rw + (g->fl == FL_SAVED ? x->stub.slow_saved : x->stub.slow_host));
+	}
 	g->fpu = 0;
 	g->ended = ends(cur(g));
 }
@@ -163,7 +172,8 @@ static void gen_insn(struct gen *g)
 {
 	struct site *s = &g->site[g->k];
 
-	*s = (struct site){ .guest = g->at[g->k], .saved = g->fl == FL_SAVED, .fpu = g->fpu != 0, .roll_saved = g->fl == FL_SAVED };
+	*s = (struct site){ .guest = g->at[g->k], .saved = g->fl == FL_SAVED, .fpu = g->fpu != 0, .roll_saved = g->fl == FL_SAVED,
+			    .after_sti = g->k && g->insn[g->k - 1].op == OP_STI };
 	s->host = s->roll_from = s->roll_to = (uint32_t)(g->b.p - g->start);
 	if (!g->slow[g->k]) {
 		uint8_t *p = g->b.p;
@@ -172,7 +182,7 @@ static void gen_insn(struct gen *g)
 		unsigned fpu = g->fpu;
 		struct site site = *s;
 
-		if (gen_integer(g) || gen_stack(g) || gen_branch(g) || gen_vector(g))
+		if (gen_integer(g) || gen_stack(g) || gen_branch(g) || gen_vector(g) || gen_system(g))
 			return;
 		g->b.p = p;
 		g->outs = outs;

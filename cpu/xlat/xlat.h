@@ -30,6 +30,7 @@ enum exit_kind {
 	EXIT_SLOW,                      /* the instruction of exit_arg is for the interpreter */
 	EXIT_ASYNC,                     /* before the instruction of exit_arg: attention */
 	EXIT_ABORT,                     /* at once: attention */
+	EXIT_DONE,                      /* nothing left to do here: RIP says where to go on */
 	EXIT_KINDS
 };
 /* Why a load or store that has its code went to the interpreter all the same. */
@@ -62,6 +63,7 @@ struct site {                           /* one guest instruction of a block */
 	uint16_t guest;                 /* bytes from the block's start */
 	uint16_t saved : 1, fpu : 1;    /* FL_SAVED here; the block relies on env.fpu here */
 	uint16_t roll_saved : 1, commit_saved : 1;
+	uint16_t after_sti : 1;         /* no interrupt between the one before and this */
 	uint32_t host;                  /* bytes from the block's host code */
 	uint32_t roll_from, roll_to;    /* host range in which it may be begun again, with the flags as roll_saved says */
 	uint32_t commit;                /* the host instruction that may fault in its stead; flags then: commit_saved */
@@ -99,14 +101,14 @@ struct xlat {
 	bool cause_write;
 	struct {                        /* offsets of stubs */
 		uint32_t enter, link_host, link_saved, miss, slow_host, slow_saved, async_host, async_saved, abort;
-		uint32_t fill_read, fill_write, fpu, save_fpu;
+		uint32_t fill_read, fill_write, fpu, save_fpu, light;
 	} stub;
 	struct xlat_counts {
 		uint64_t blocks, insns, guest_bytes, host_bytes, flushes, evictions, drops, links, unlinks, enters;
 		uint64_t slow_insn, fills, fpu_loads;
 		uint64_t exits[EXIT_KINDS];
 		uint64_t slow[SLOW_CAUSES][2];  /* accesses: loads, stores */
-		uint64_t slow_op[OP_COUNT];     /* instructions that have no code of their own */
+		uint64_t slow_op[OP_COUNT], light[OP_COUNT];     /* instructions that have no code of their own */
 	} count;
 };
 
@@ -122,6 +124,25 @@ struct xblock *xlat_translate(struct cpu *c, uint64_t linear, uint64_t gpa, cons
 void xlat_link(struct cpu *c, struct link *l, struct xblock *to);
 void xlat_remember(struct cpu *c, struct xblock *b);    /* in the table for indirect branches */
 unsigned xlat_ind_table(struct cpu *c);                 /* which of the tables the current mode uses, made ready for it */
+
+/* light.c: instructions by the interpreter's handlers, without leaving. */
+bool xlat_is_light(const struct cpu *c, const struct insn *i);
+void *xlat_light(struct cpu *c, uint32_t arg);
+
+/* Flags between the engines: the image is AX after LAHF and SETO AL. */
+static inline void flags_from_image(struct cpu *c)
+{
+	uint32_t v = c->xe.image;
+
+	set_arith_flags(c, (v >> 8 & (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF)) | (v & 1 ? FLAG_OF : 0));
+}
+
+static inline void flags_to_image(struct cpu *c)
+{
+	uint32_t f = get_arith_flags(c);
+
+	c->xe.image = (f & 0xff) << 8 | (f & FLAG_OF ? 1 : 0);
+}
 
 /* host.c: what the operating system is asked for. */
 bool host_code_new(struct xlat *x, size_t size, struct err *err);
