@@ -43,6 +43,8 @@ struct cpu_ops {
 	void (*apic_eoi)(void *owner, uint8_t vector);  /* EOI of a level-triggered vector, for the IOAPIC */
 	/* FERR# goes active: an x87 error with CR0.NE off, IRQ 13 in a PC.  NULL: not connected. */
 	void (*ferr)(void *owner);
+	/* The translator put its code for the instructions from rip on at host (rip UINT64_MAX: its own).  NULL: nobody asks. */
+	void (*code_made)(void *owner, const void *host, size_t size, uint64_t rip);
 };
 
 enum cpu_engine { CPU_INTERP, CPU_XLAT };

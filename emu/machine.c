@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "emu/monitor.h"
 #include "emu/paths.h"
+#include "emu/perfmap.h"
 #include "hw/fw_cfg.h"
 #include "hw/vga.h"
 
@@ -434,6 +435,13 @@ struct machine *machine_new(const struct options *o, struct err *err)
 	/* First what makes nothing ... */
 	if (!check_globals(m, err) || !drives_plan(m, err) || !network_plan(m, err) || !misc_devices_plan(m, err) || !load_files(m, err))
 		goto fail;
+	if (o->perfmap) {
+		rc.perfmap = m->perfmap = perfmap_new(err);
+		if (!m->perfmap) {
+			err_prefix(err, "-perfmap");
+			goto fail;
+		}
+	}
 	m->run = run_new(&rc, err);
 	if (!m->run || !make_ram(m, err) || !make_cpus(m, err))
 		goto fail;
@@ -473,6 +481,7 @@ void machine_free(struct machine *m)
 	cpus_free(m->cpus);
 	kernel_free(m->kernel);
 	run_free(m->run);
+	perfmap_free(m->perfmap);
 	if (m->ram)
 		munmap(m->ram_mapping, m->ram_mapping_size);
 	for (unsigned i = 0; i < m->file_count; i++)

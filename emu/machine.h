@@ -111,6 +111,7 @@ struct test_function {
 struct machine {
 	const struct options *o;
 	struct run *run;
+	struct perfmap *perfmap;
 	uint8_t *ram;
 	void *ram_mapping;              /* what it lies in */
 	uint64_t ram_mapping_size;

@@ -712,6 +712,7 @@ static const struct option {
 	{ "no-user-config", NULL, "accepted: there is no configuration file", .kind = TAKE },
 	{ "d", "ITEM,...", "what to log (-d help)", .take = take_log },
 	{ "D", "FILE", "log to this file", STRING(log_file) },
+	{ "perfmap", NULL, "names of translated code for perf, in /tmp/perf-PID.map", SWITCH(perfmap) },
 	{ "pidfile", "FILE", "write the process id here; removed at the end", STRING(pidfile) },
 	{ "daemonize", NULL, "go to the background when everything is set up", SWITCH(daemonize) },
 	{ "sandbox", "off", "system call filter", .take = take_sandbox },
@@ -778,6 +779,8 @@ static bool check(const struct options *o, struct err *err)
 		return err_set(err, "-initrd %s: -initrd only allowed with -kernel option", o->initrd);
 	if (o->append && !o->kernel)
 		return err_set(err, "-append %s: -append only allowed with -kernel option", o->append);
+	if (o->perfmap && o->engine == CPU_INTERP)
+		return err_set(err, "-perfmap: the interpreter makes no code: not with -accel interp");
 	if (o->nographic && o->daemonize)
 		return err_set(err, "-nographic: cannot be used with -daemonize");
 	return true;

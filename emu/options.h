@@ -37,7 +37,7 @@ struct options {
 	bool engine_given;
 	enum cpu_engine engine;
 	unsigned tb_size;               /* MiB; 0: the default */
-	bool exact_flags, one_insn;
+	bool exact_flags, one_insn, perfmap;
 	char *cpu_model, *cpu_features; /* NULL: the default */
 	const char *kernel, *initrd, *append, *bios, *data_dir, *name, *pidfile, *log_file, *machine;
 	unsigned log_items;

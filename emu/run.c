@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "emu/perfmap.h"
 
 enum {
 	REQUEST_RESET = 1, REQUEST_POWEROFF = 2, REQUEST_QUIT = 4,
@@ -349,12 +350,21 @@ static uint64_t op_wall(void *owner)
 	return r->machine.wall_ns;
 }
 
+static void op_code_made(void *owner, const void *host, size_t size, uint64_t rip)
+{
+	struct run *r = owner;
+
+	if (r->cfg.perfmap)
+		perfmap_add(r->cfg.perfmap, host, size, rip);
+}
+
 const struct cpu_ops *run_cpu_ops(void)
 {
 	static const struct cpu_ops ops = {
 		.mem_read = op_mem_read, .mem_write = op_mem_write, .io_read = op_io_read, .io_write = op_io_write,
 		.page = op_page, .mark_code = op_mark_code, .int_ack = op_int_ack, .now = run_now, .deadline = op_deadline,
 		.wake = op_wake, .apic_eoi = op_apic_eoi, .wall = op_wall, .ferr = op_ferr,
+		.code_made = op_code_made,
 	};
 	return &ops;
 }

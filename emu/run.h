@@ -23,7 +23,10 @@
 
 struct run;
 
+struct perfmap;
+
 struct run_config {
+	struct perfmap *perfmap;        /* NULL: none */
 	bool icount;
 	unsigned icount_shift;          /* an instruction takes 1 << shift ns */
 	bool icount_sleep;              /* idle time passes as on the host; else it is skipped */

@@ -32,32 +32,28 @@ static _Thread_local struct cpu *running;       /* whose GS base and signals thi
 
 /* --- code memory ------------------------------------------------------------------------------------------------ */
 
+/*
+ * Anonymous shared memory, mapped a second time by mremap() from length 0: perf takes it for code made at run time (it shows as
+ * /dev/zero), and no descriptor or memfd is needed.
+ */
 bool host_code_new(struct xlat *x, size_t size, struct err *err)
 {
-	int fd = memfd_create("tenbox-code", MFD_CLOEXEC);
-	void *rw, *rx;
+	void *rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), *rx;
 
-	if (fd < 0) {
-		err_set(err, "no memory for translated code: memfd_create: %s", strerror(errno));
+	if (rw == MAP_FAILED)
+		return err_errno(err, errno, "no memory for translated code");
+	rx = mremap(rw, 0, size, MREMAP_MAYMOVE);
+	if (rx == MAP_FAILED) {
+		err_errno(err, errno, "no memory for translated code: mremap");
+		munmap(rw, size);
 		return false;
 	}
-	if (ftruncate(fd, (off_t)size) < 0) {
-		err_set(err, "no memory for translated code: %s", strerror(errno));
-		close(fd);
+	if (mprotect(rx, size, PROT_READ | PROT_EXEC) < 0) {
+		err_errno(err, errno, "this host does not let memory be executed: mprotect");
+		munmap(rw, size);
+		munmap(rx, size);
 		return false;
 	}
-	rw = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	rx = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
-	if (rw == MAP_FAILED || rx == MAP_FAILED) {
-		err_set(err, "this host does not let memory be executed: mmap: %s", strerror(errno));
-		if (rw != MAP_FAILED)
-			munmap(rw, size);
-		if (rx != MAP_FAILED)
-			munmap(rx, size);
-		close(fd);
-		return false;
-	}
-	close(fd);
 	x->rw = rw;
 	x->rx = rx;
 	x->size = (uint32_t)size;

@@ -33,6 +33,8 @@ bool xlat_new(struct cpu *c, size_t size, struct err *err)
 	}
 	c->xe.self = c;
 	xlat_make_stubs(c, x);
+	if (c->all->ops->code_made)
+		c->all->ops->code_made(c->all->owner, x->rx, x->first, UINT64_MAX);
 	xlat_reset(c);
 	return true;
 }

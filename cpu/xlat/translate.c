@@ -452,6 +452,8 @@ struct xblock *xlat_translate(struct cpu *c, uint64_t linear, uint64_t gpa, cons
 	}
 	if (log_mask & (LOG_IN_ASM | LOG_OP | LOG_OUT_ASM))
 		xlat_show(g);
+	if (c->all->ops->code_made)
+		c->all->ops->code_made(c->all->owner, xlat_rx(x, xb->indirect), xb->host_end - xb->indirect, xb->rip);
 	x->count.blocks++;
 	x->count.insns += g->n;
 	x->count.guest_bytes += bytes;

@@ -19,16 +19,16 @@ BARE = ["-nographic", "-nic", "none", "-kernel", KERNEL, "-initrd", MODULE + " a
         "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
 
 BPF_LD_W_ABS, BPF_JEQ, BPF_JSET, BPF_RET = 0x20, 0x15, 0x45, 0x06
-SYS_MMAP, EACCES = 9, 13
+SYS_MMAP, SYS_MPROTECT, EACCES = 9, 10, 13
 PROT_EXEC, MAP_SHARED = 4, 1
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 
 
 def refuse_executable_memory():
-    """From now on this process and what it starts gets EACCES for shared memory that can be executed, as SELinux may have it."""
-    program = [(BPF_LD_W_ABS, 0, 0, 0), (BPF_JEQ, 0, 5, SYS_MMAP),          # struct seccomp_data: nr, arch, ip, args
-               (BPF_LD_W_ABS, 0, 0, 32), (BPF_JSET, 0, 3, PROT_EXEC),
-               (BPF_LD_W_ABS, 0, 0, 40), (BPF_JSET, 0, 1, MAP_SHARED),
+    """From now on this process and what it starts gets EACCES for memory made executable, as SELinux may have it."""
+    program = [(BPF_LD_W_ABS, 0, 0, 0), (BPF_JEQ, 3, 0, SYS_MPROTECT), (BPF_JEQ, 0, 5, SYS_MMAP),  # struct seccomp_data: nr, arch, ip, args
+               (BPF_LD_W_ABS, 0, 0, 40), (BPF_JSET, 0, 3, MAP_SHARED),
+               (BPF_LD_W_ABS, 0, 0, 32), (BPF_JSET, 0, 1, PROT_EXEC),
                (BPF_RET, 0, 0, 0x00050000 | EACCES), (BPF_RET, 0, 0, 0x7fff0000)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *i) for i in program))
     filter_ = struct.pack("=Hxxxxxx", len(program)) + struct.pack("=Q", ctypes.addressof(code))
@@ -55,7 +55,7 @@ def without_executable_memory_the_interpreter_runs_and_a_line_says_so():
 def without_executable_memory_accel_xlat_is_an_error():
     status, out, err = refused("-accel", "xlat")
     assert status == 1 and not out, (status, out, err)
-    assert len(err.splitlines()) == 1 and "-accel xlat: this host does not let memory be executed: mmap: Permission denied" in err, err
+    assert len(err.splitlines()) == 1 and "-accel xlat: this host does not let memory be executed: mprotect: Permission denied" in err, err
     status, out, err = refused("-accel", "interp")
     assert status == 3 and not err, (status, err)
 
@@ -92,6 +92,25 @@ def exec_shows_each_block_and_blocks_can_be_single_instructions():
     assert len(blocks) > 100 and all(n == "1" for _, n in blocks)
     entered = re.findall(r"^cpu0: ([0-9a-f]{16}) image [0-9a-f]{4} rax ", text, re.M)
     assert len(entered) > len(blocks) and set(int(b[0], 16) for b in blocks) <= set(int(e, 16) for e in entered)
+
+
+@case
+def perf_finds_the_names_of_translated_code():
+    with Machine(BARE + ["-perfmap"]) as machine:
+        path = "/tmp/perf-%d.map" % machine.process.pid
+        try:
+            assert machine.wait(100) == 3, machine.text() + machine.stderr()
+            with open(path) as f:
+                lines = f.read().splitlines()
+        finally:
+            if os.path.exists(path):
+                os.unlink(path)
+    assert lines[0].endswith("translator's ways in and out") and len(lines) > 50, lines[:3]
+    end = 0
+    for line in lines[1:]:
+        match = re.fullmatch(r"([0-9a-f]+) ([0-9a-f]+) guest ([0-9a-f]{16})", line)
+        assert match and int(match.group(1), 16) >= end, line
+        end = int(match.group(1), 16) + int(match.group(2), 16)
 
 
 @case

@@ -79,6 +79,7 @@ static void bad_options_end_in_one_line_that_says_why(void **state)
 		{ "-accel tcg,thread=single", "-accel tcg,thread=single: Invalid 'thread' setting single (multi; -icount runs on one thread)" },
 		{ "-accel tcg,exact-flags=maybe", "-accel tcg,exact-flags=maybe: Parameter 'exact-flags' expects 'on' or 'off', not 'maybe'" },
 		{ "-accel tcg,split-wx=on", "-accel tcg,split-wx=on: Invalid parameter 'split-wx'" },
+		{ "-perfmap -accel interp", "-perfmap: the interpreter makes no code: not with -accel interp" },
 		{ "-M pc,accel=kvm", "-M pc,accel=kvm: tenbox does not use KVM (there are xlat, tcg and interp)" },
 		{ "-uuid 123", "-uuid 123: failed to parse UUID '123' (like 12345678-1234-1234-1234-123456789abc)" },
 		{ "-d int,foo,cpu", "-d int,foo,cpu: unknown log item 'foo' (-d help lists them)" },
