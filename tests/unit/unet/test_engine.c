@@ -3,7 +3,7 @@
  * The faults of lwIP 2.1.3 that engine.c lists, replayed.  Each replay of 1 to 4 was seen to end in the assertion or the
  * bad read that its comment names, with its fence taken out by hand (gcc 12, ASan).  5 and 6 have no single fence: no
  * callback refuses data or aborts, so the replays look at what must come out.  And a storm of random segments around a
- * live connection.
+ * live connection.  All of it by IPv4 and by IPv6.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,15 +21,39 @@ struct bench {
 	struct fake_net net;
 	struct guest_tcp t;
 	int fd;
+	bool v6;
 };
+
+static void init(struct bench *b, struct guest_tcp *t, uint16_t port)
+{
+	if (b->v6)
+		guest_tcp_init6(t, &b->net.guest, "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x22", port, 80);
+	else
+		guest_tcp_init(t, &b->net.guest, NET_OUTSIDE, port, 80);
+	t->mss = 1460;                          /* what the replays count with */
+}
 
 static int setup(void **state)
 {
 	struct bench *b = calloc(1, sizeof(*b));
+	struct unet_config c;
 
-	fake_net_init(&b->net, 0);
-	guest_tcp_init(&b->t, &b->net.guest, NET_OUTSIDE, 40000, 80);
+	fake_net_config(&b->net, &c);
+	c.mtu = 1520;                           /* room for it in IPv6, too */
+	assert_true(fake_net_start(&b->net, &c, 0));
+	init(b, &b->t, 40000);
 	*state = b;
+	return 0;
+}
+
+static int setup6(void **state)
+{
+	struct bench *b;
+
+	setup(state);
+	b = *state;
+	b->v6 = true;
+	init(b, &b->t, 40000);
 	return 0;
 }
 
@@ -62,7 +86,7 @@ static void works_on(struct bench *b)
 	struct guest_tcp t;
 
 	guest_forget(&b->net.guest);
-	guest_tcp_init(&t, &b->net.guest, NET_OUTSIDE, 50000, 80);
+	init(b, &t, 50000);
 	assert_true(guest_tcp_open(&t));
 	guest_tcp_send(&t, TCP_ACK_, "ok", 2);
 	assert_int_equal(b->net.sockets.s[b->net.sockets.last_open].sent_len, 2);
@@ -128,7 +152,7 @@ static void fill_the_queue(struct bench *b, struct guest_tcp *other)
 {
 	static uint8_t data[400000];
 
-	guest_tcp_init(other, &b->net.guest, NET_OUTSIDE, 45000, 80);
+	init(b, other, 45000);
 	other->window = 1 << 20;
 	other->no_ack = true;
 	assert_true(guest_tcp_open(other));
@@ -271,7 +295,7 @@ static void idle_connections_are_not_on_lwips_lists(void **state)
 	struct guest_tcp t[50];
 
 	for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
-		guest_tcp_init(&t[i], &b->net.guest, NET_OUTSIDE, (uint16_t)(2000 + i), 80);
+		init(b, &t[i], (uint16_t)(2000 + i));
 		assert_true(guest_tcp_open(&t[i]));
 		assert_null(tcp_active_pcbs);
 		assert_null(tcp_listen_pcbs.any);
@@ -349,13 +373,13 @@ static void storm(struct bench *b, int segments)
 		n = guest_tcp_build(&b->t, buf, seq, flags, opts, opts_len, data, len);
 		if (len > 1500)
 			guest_send_facts(&b->net.guest, buf, n, &(struct frame){
-				.needs_csum = true, .gso = GSO_TCPV4, .gso_size = 1460, .csum_start = 34, .csum_offset = 16,
-				.hdr_len = (uint16_t)(n - len) });
+				.needs_csum = true, .gso = b->v6 ? GSO_TCPV6 : GSO_TCPV4, .gso_size = 1460,
+				.csum_start = b->v6 ? 54 : 34, .csum_offset = 16, .hdr_len = (uint16_t)(n - len) });
 		else
 			guest_send(&b->net.guest, buf, n);
 		b->t.rcv_nxt = save;
 		guest_tcp_run(&b->t);
-		fd = fake_find(&b->net.sockets, "93.184.216.34:80");
+		fd = fake_find(&b->net.sockets, b->v6 ? "[2001:db8::22]:80" : "93.184.216.34:80");
 		if (fd >= 0) {
 			switch (rnd(400)) {
 			case 0:
@@ -399,13 +423,14 @@ static void a_storm_with_long_segments_is_weathered(void **state)
 {
 	struct bench *b = *state;
 
-	port_accepts(&b->net.guest.port, PORT_CSUM | PORT_TSO4);
+	port_accepts(&b->net.guest.port, PORT_CSUM | PORT_TSO4 | PORT_TSO6);
 	seed = 54321;
 	storm(b, 60000);
 	works_on(b);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown), \
+		{ #f "_by_ipv6", f, setup6, teardown, NULL }
 
 int main(void)
 {
