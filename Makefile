@@ -26,7 +26,9 @@ PURE           := cpu hw dhcp
 # What the build, a run and the tests take from Debian, with the reason in README.md.
 DEPS_BUILD := gcc make binutils libc6-dev dpkg-dev xz-utils ca-certificates python3-minimal python3
 DEPS_RUN   := seabios ipxe-qemu
-DEPS_TEST  := libcmocka-dev pkgconf grub-common grub-pc-bin isolinux syslinux-common xorriso mtools dosfstools ipxe
+DEPS_TEST  := libcmocka-dev pkgconf grub-common grub-pc-bin isolinux syslinux-common xorriso mtools dosfstools ipxe \
+              iproute2 procps busybox isc-dhcp-client dhcpcd-base bind9-dnsutils tftp-hpa atftp curl iperf3 iputils-ping \
+              traceroute socat nmap tcpdump ndisc6 ethtool openssh-client git
 
 CPPFLAGS += -iquote . -D_GNU_SOURCE
 CFLAGS_release := -O2 -g
