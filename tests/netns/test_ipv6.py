@@ -116,8 +116,8 @@ def dhcpcd_configures_both_families():
         conf = os.path.join(directory, "conf")
         with open(conf, "w") as f:
             f.write("duid ll\nnohook resolv.conf,hostname,ntp,timesyncd,lookup-hostname\nipv6rs\nia_na 1\noption domain_name_servers\n")
-        g.run("mount -t tmpfs none /var/lib/dhcpcd; mount -t tmpfs none /run; ip link set tap0 up")
-        r = g.run("timeout 15 dhcpcd -1 -f %s --waitip=46 tap0" % conf)
+        r = g.run(["unshare", "-m", "sh", "-c", "mount -t tmpfs none /var/lib/dhcpcd; mount -t tmpfs none /run; ip link set tap0 up; "
+                   "timeout 15 dhcpcd -1 -f %s --waitip=46 tap0" % conf])
         out = g.run("ip addr show dev tap0").out
         check("inet 10.0.2.15/24" in out and "inet6 fec0::15/128" in out, "%s\n%s\n%s", r.out, r.err, out)
 

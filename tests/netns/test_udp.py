@@ -40,7 +40,7 @@ def a_thousand_fast_pings_keep_id_and_order():
 @case
 def forbidden_ping_sockets_are_said_once():
     command = ["unshare", "-n", "sh", "-c", "ip link set lo up; ip link add d0 type veth peer name d1; ip addr add 192.0.2.1/24 dev d0; "
-               "ip link set d0 up; ip link set d1 up; sysctl -qw net.ipv4.ping_group_range='1 0'; exec \"$@\"", "sh"]
+               "ip link set d0 up; ip link set d1 up; exec \"$@\"", "sh"]      # a new namespace allows nobody
     r = run("ping -c 3 -i 0.2 -W 1 192.0.2.9; ping -c 1 -W 1 10.0.2.2", prefix=command)
     check(r.status == 0, "the gateway does not answer: %s", r.out)
     check(r.err.count("ping_group_range") == 1, "what is said: %s", r.err)
