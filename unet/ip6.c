@@ -14,6 +14,7 @@ enum {
 	SEGMENTS_LEFT = 3, ROUTING_TYPE = 2,
 	/* parameter problems (RFC 4443 3.4) */
 	PROBLEM = 0x400, PROBLEM_FIELD = 0, PROBLEM_NEXT_HEADER = 1, PROBLEM_OPTION = 2,
+	PROBLEM_CHAIN = 3,              /* RFC 7112 */
 };
 
 /* --- addresses ---------------------------------------------------------------------------------------------------- */
@@ -96,6 +97,26 @@ static bool options_ok(struct unet *u, const struct packet *p, const uint8_t *h,
 	return true;
 }
 
+static bool is_extension(uint8_t next)
+{
+	return next == HOP_BY_HOP || next == ROUTING || next == DESTINATION_OPTIONS || next == IP6_FRAGMENT;
+}
+
+/* Whether a first fragment's body holds all headers, that of the transport with them (section 4.5). */
+static bool chain_whole(struct slice body, uint8_t next)
+{
+	uint32_t at = 0;
+	uint8_t h[2];
+
+	for (unsigned i = 0; i < CHAIN_MAX && is_extension(next); i++) {
+		if (slice_copy(body, at, h, 2) < 2)
+			return false;
+		next = h[0];
+		at += 8u + 8u * h[1];
+	}
+	return body.len >= at + (next == PROTO_TCP ? TCP_HLEN_MIN : next == NO_NEXT_HEADER ? 0 : UDP_HLEN);
+}
+
 /* A fragment header at `at`: true if it is one of a whole packet (RFC 6946), which goes on. */
 static bool fragment(struct unet *u, struct packet *p, const uint8_t *h, uint32_t at, bool again)
 {
@@ -110,6 +131,8 @@ static bool fragment(struct unet *u, struct packet *p, const uint8_t *h, uint32_
 		u->counters.dropped_malformed++;
 	} else if (more && p->body.len % 8) {
 		problem(u, p, PROBLEM_FIELD, IP6_PAYLOAD_LENGTH);
+	} else if (!offset && !chain_whole(p->body, h[0])) {
+		problem(u, p, PROBLEM_CHAIN, 0);
 	} else if (offset + p->body.len > 65535) {
 		problem(u, p, PROBLEM_FIELD, at + 2);
 	} else {
@@ -148,7 +171,7 @@ static void walk_chain(struct unet *u, struct packet *p, uint8_t next, bool agai
 		uint8_t h[EXTENSION_MAX];
 		uint32_t len;
 
-		if (next != HOP_BY_HOP && next != ROUTING && next != DESTINATION_OPTIONS && next != IP6_FRAGMENT) {
+		if (!is_extension(next)) {
 			p->protocol = next;
 			p->ip_len = (uint16_t)at;
 			p->body = slice_from(p->whole, at);

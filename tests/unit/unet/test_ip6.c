@@ -658,6 +658,14 @@ static void overlapping_and_odd_fragments_are_dropped(void **state)
 	assert_true(guest_packet(&n->guest, &p));                       /* beyond the longest packet */
 	assert_int_equal(p.icmp_type << 8 | p.icmp_code, 0x400);
 	assert_int_equal(be32(p.l4 + 4), 42);
+	/* what it is about stands in the second one only */
+	memcpy(frame + HEADERS, "\x11\1\1\4\0\0\0\0\1\6\0\0\0\0\0\0\3\xe8\x13\x88", 20);
+	send_fragment(n, outside6, 60, frame + HEADERS, 0, 16, true, 7);
+	assert_true(guest_packet(&n->guest, &p));
+	assert_int_equal(p.icmp_type << 8 | p.icmp_code, 0x403);
+	send_fragment(n, outside6, 17, frame + HEADERS + 16, 0, 0, true, 8);
+	assert_true(guest_packet(&n->guest, &p));
+	assert_int_equal(p.icmp_type << 8 | p.icmp_code, 0x403);
 	/* discovery never comes in fragments */
 	solicit(n, frame, host6, false);
 	send_fragment(n, link_host6, 58, frame + HEADERS, 0, 16, true, 4);
