@@ -46,7 +46,7 @@ static void add_noise(struct cursor *in, char *text, size_t room)
 }
 
 static const char *const forwards[] = {
-	"tcp::0-:22", "tcp:127.0.0.1:2222-:22", "udp::5353-:53", "tcp::8000-8010-:80", "tcp:[::1]:2222-[fec0::15]:22", "unix:/run/x-:22",
+	"tcp::1022-:22", "tcp:127.0.0.1:2222-:22", "udp::5353-:53", "tcp::8000-8010-:80", "tcp:[::1]:2222-[fec0::15]:22", "unix:/run/x-:22",
 	"tcp:127.0.0.1:2222", "unix:/run/x", "tcp::8000-8010", "udp::5353", "tcp:[::1]:2222",
 };
 
