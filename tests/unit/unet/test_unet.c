@@ -362,6 +362,8 @@ static void the_host_does_something(struct life *l)
 static void the_guest_does_something(struct life *l)
 {
 	static const uint32_t places[] = { NET_HOST, NET_DNS, NET_OUTSIDE, 0x0a0002ff, 0x7f000001, 0xc0000201 };
+	static const uint8_t places6[][16] = { { 0xfe, 0xc0, [15] = 2 }, { 0xfe, 0xc0, [15] = 3 }, { 0xfe, 0x80, [15] = 2 },
+					       { 0xff, 2, [15] = 2 }, { 0x20, 1, 0x0d, 0xb8, [15] = 1 }, { [15] = 1 } };
 	struct guest_tcp *t = &l->t[roll(l, ARRAY_SIZE(l->t))];
 	uint32_t place = places[roll(l, ARRAY_SIZE(places))];
 	uint8_t buf[2000], data[1400] = { 0 };
@@ -369,7 +371,19 @@ static void the_guest_does_something(struct life *l)
 
 	for (size_t i = 0; i < 40; i++)
 		data[i] = (uint8_t)roll(l, 256);
-	switch (roll(l, 8)) {
+	switch (roll(l, 11)) {
+	case 8:
+		n = guest_udp6(&l->n.guest, buf, places6[roll(l, ARRAY_SIZE(places6))], (uint16_t)(5000 + roll(l, 20)),
+			       (uint16_t)(roll(l, 2) ? 53 : 547), data, roll(l, 1400));
+		break;
+	case 9:         /* echo, and solicitations of routers and neighbors */
+		n = guest_icmp6(&l->n.guest, buf, places6[roll(l, ARRAY_SIZE(places6))], (uint8_t)(roll(l, 2) ? 128 : 133 + roll(l, 4)), 0,
+				roll(l, 100), data, roll(l, 1000));
+		break;
+	case 10:
+		n = guest_ip6(&l->n.guest, buf, places6[roll(l, ARRAY_SIZE(places6))], (uint8_t)(roll(l, 2) ? 6 : roll(l, 256)), data,
+			      roll(l, 1400));
+		break;
 	case 0:
 		guest_tcp_free(t);
 		guest_tcp_init(t, &l->n.guest, place, l->next_port++, (uint16_t)(roll(l, 2) ? 53 : 80));
