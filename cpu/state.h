@@ -82,6 +82,7 @@ enum {
 	KEY_SMAP = 1 << 8,              /* supervisor, and user pages are refused */
 	KEY_INNER = 1 << 9,             /* CPL 1 or 2 */
 	KEY_BITS = 10,
+	KEY_PLAIN = 1 << 14,            /* of a translated block: accesses do not share checks */
 	KEY_XLAT = 1 << 15,             /* of a block: it is the translator's */
 };
 
@@ -180,6 +181,7 @@ struct xlat_env {
 	uint32_t branch;                /* the last indirect branch, as an exit_arg */
 	uint32_t image;                 /* arithmetic flags as LAHF and SETO AL leave them in AX */
 	uint32_t mxcsr;                 /* the host's default */
+	uint64_t window[8];             /* host addresses of what a block touches more than once */
 	uint8_t fpu;                    /* vector state is on the host's units: 0 no, 1 x87 and SSE, 2 AVX too */
 	uint32_t load_fpu;              /* it goes there with the next entry */
 	atomic_int thread;              /* that runs this processor, as the kernel numbers it */

@@ -4,6 +4,7 @@
  * without vector instructions; where they call out, outside_begin() or xlat_save_vector() puts that state into memory first.
  */
 #include "cpu/mmu.h"
+#include "cpu/seg.h"
 #include "cpu/xlat/xlat.h"
 
 /*
@@ -12,7 +13,7 @@
  */
 bool xlat_fill(struct cpu *c, uint64_t linear, uint32_t arg, bool write)
 {
-	unsigned size = 1u << (arg & ((1 << ARG_SIZE_BITS) - 1));
+	unsigned code = arg & ((1 << ARG_SIZE_BITS) - 1), size = code == ARG_WINDOW ? 1 : 1u << code;
 	const struct tlb_page *page;
 	struct xlat *x = c->x;
 
@@ -23,7 +24,7 @@ bool xlat_fill(struct cpu *c, uint64_t linear, uint32_t arg, bool write)
 		x->cause = SLOW_CROSS;
 		return false;
 	}
-	if (tlb_fill(c, linear, write))
+	if (canonical(linear) && tlb_fill(c, linear, write))
 		return true;
 	page = &c->tlb->page[TLB_WRITE][linear >> 12 & (TLB_SIZE - 1)];
 	x->cause = write && page->linear == (linear & ~0xfffull) && page->gpa & TLB_RAM ? SLOW_CODE : SLOW_OTHER;

@@ -119,32 +119,38 @@ bool gen_linear(struct gen *g)
 	return true;
 }
 
+struct out *gen_check_page(struct gen *g, unsigned span, bool write)
+{
+	struct rm entry = { .reg = -1, .base = T1, .index = -1, .gs = true, .disp = gen_tlb(g, write) };
+	struct out *o = &g->out[g->outs++];
+
+	_Static_assert(sizeof(struct tlb_entry) == 16, "the rotation below");
+	o->back = g->b.p;
+	if (g->x->bmi2) {
+		emit_vex(&g->b, 0xf203f0, false, T1, 0, rm_reg(T0));    /* RORX T1, T0, 8 */
+		emit8(&g->b, 12 - 4);
+	} else {
+		emit_mov_rr(&g->b, false, T1, T0);
+		emit_op(&g->b, 0xc1, 5, rm_reg(T1));                    /* SHR T1, 8 */
+		emit8(&g->b, 12 - 4);
+	}
+	emit_alu_imm(&g->b, false, 4, rm_reg(T1), (TLB_SIZE - 1) * 16);
+	emit_op(&g->b, 0x2b | EO_W, T0, entry);                         /* SUB T0, tag */
+	emit_op(&g->b, 0x81 | EO_W, 7, rm_reg(T0));                     /* CMP T0, 4096 - span */
+	emit32(&g->b, 4096 - span);
+	o->from = emit_jcc(&g->b, 7);                                   /* JA */
+	entry.disp += (int32_t)offsetof(struct tlb_entry, host);
+	emit_load(&g->b, true, T1, entry);
+	return o;
+}
+
 struct rm gen_access(struct gen *g, unsigned size, bool write)
 {
-	int32_t at = gen_tlb(g, write), host = at + (int32_t)offsetof(struct tlb_entry, host);
-	struct rm entry = { .reg = -1, .base = T1, .index = -1, .gs = true };
-	struct out *o = &g->out[g->outs++];
 	static const uint8_t log2_of[] = { [1] = 0, [2] = 1, [4] = 2, [8] = 3, [10] = 4, [16] = 4, [32] = 5 };
+	struct out *o = gen_check_page(g, size, write);
 
-	_Static_assert(sizeof(struct tlb_entry) == 16, "the shift below");
-	o->back = g->b.p;
-	emit_mov_rr(&g->b, false, T1, T0);
-	emit_op(&g->b, 0xc1, 5, rm_reg(T1));                            /* SHR T1, 8 */
-	emit8(&g->b, 12 - 4);
-	emit_alu_imm(&g->b, false, 4, rm_reg(T1), (TLB_SIZE - 1) * 16);
-	entry.disp = at;
-	emit_op(&g->b, 0x2b | EO_W, T0, entry);                         /* SUB T0, tag */
-	if (size == 1) {
-		emit_op(&g->b, 0x81 | EO_W, 7, rm_reg(T0));
-		emit32(&g->b, 4095);
-	} else {
-		emit_alu_imm(&g->b, true, 7, rm_reg(T0), 4096 - (int32_t)size);
-	}
 	o->kind = write ? OUT_FILL_WRITE : OUT_FILL_READ;
-	o->from = emit_jcc(&g->b, 7);                                   /* JA */
 	o->arg = (uint32_t)(g->k << ARG_SIZE_BITS | log2_of[size]);
-	entry.disp = host;
-	emit_load(&g->b, true, T1, entry);
 	return rm_index(T0, T1, 0, 0);
 }
 
@@ -347,19 +353,17 @@ bool gen_copy(struct gen *g, enum field reg, enum field rm, enum field vvvv)
 	if (memory) {
 		const struct operand *o = &i->o[i->mem_op];
 
-		gen_clobber(g);
-		if (!gen_linear(g))
+		if (!gen_place(g, 0, PLACE_MEM, o->size, o->written, &m))
 			return false;
-		m = gen_access(g, o->size, o->written);
 		if (g->fl == FL_SAVED && (i->flags.read || i->flags.written || i->flags.undefined)) {
 			restore = i->flags.read || g->need[g->k + 1] & ~(unsigned)(i->flags.written | i->flags.undefined);
 			now_host = true;
 		}
-		if (n || restore) {
+		if ((n || restore) && m.index >= 0) {
 			emit_lea(&g->b, true, T0, m);
 			m = rm_base(T0, 0);
-			free_at = T1;
 		}
+		free_at = T1;
 	}
 	/* Flags that it reads, or leaves as they are while they are wanted behind it. */
 	if (restore)

@@ -5,13 +5,29 @@
 
 #include "cpu/xlat/xlat.h"
 
-enum { MAX_OUT = 4 * BLOCK_INSNS };
+enum { MAX_OUT = 4 * BLOCK_INSNS, MAX_WINDOWS = 16 };
 
 /* Code that lies behind the block: taken rarely. */
 struct out {
-	enum out_kind { OUT_FILL_READ, OUT_FILL_WRITE, OUT_FPU, OUT_SLOW } kind;
+	enum out_kind { OUT_FILL_READ, OUT_FILL_WRITE, OUT_FPU, OUT_SLOW, OUT_WINDOW_READ, OUT_WINDOW_WRITE } kind;
 	uint8_t *from, *back;           /* the branch's field; where it goes on (not OUT_SLOW) */
 	uint32_t arg;
+	uint16_t span;                  /* of a window */
+	uint8_t link;                   /* OUT_WINDOW: where it goes if it does not fit into a page */
+};
+
+/* Accesses that share a check: window.c. */
+struct window {
+	uint16_t origin;                /* the value that their addresses are at known distances from */
+	int32_t low, high;              /* distances that they cover */
+	int32_t at;                     /* distance of what env.window[slot] points at, once made */
+	uint8_t accesses, last;         /* how many; the last one's instruction */
+	int8_t slot;                    /* -1: not worth it */
+	bool write, made;
+};
+struct sharing {
+	int8_t window;                  /* -1: none */
+	int32_t distance;
 };
 
 struct gen {
@@ -34,11 +50,14 @@ struct gen {
 	bool ended;                     /* nothing comes behind the last instruction */
 	struct out out[MAX_OUT];
 	unsigned outs;
-	struct link link[BLOCK_INSNS + 2];
-	uint8_t *link_field[BLOCK_INSNS + 2];
+	struct link link[BLOCK_INSNS + 2 + MAX_WINDOWS];
+	uint8_t *link_field[BLOCK_INSNS + 2 + MAX_WINDOWS];
 	unsigned links;
 	struct site site[BLOCK_INSNS + 1];
 	bool slow[BLOCK_INSNS];
+	struct window window[MAX_WINDOWS];
+	struct sharing sharing[BLOCK_INSNS][2];   /* an instruction's accesses */
+	unsigned windows;
 };
 
 /* --- for templates ---------------------------------------------------------------------------------------------- */
@@ -78,6 +97,17 @@ void gen_commit(struct gen *g);
 bool gen_linear(struct gen *g);
 /* T0 is a linear address: host address to T0 + T1 (fault or device: to the interpreter). */
 struct rm gen_access(struct gen *g, unsigned size, bool write);
+/* T0 is a linear address: T0 becomes the offset in its page, T1 its host page, if [T0, T0+span) lies in one page that is there. */
+struct out *gen_check_page(struct gen *g, unsigned span, bool write);
+/*
+ * Where an access of the current instruction goes, its number `which` (0 or 1): insn.mem, a push, the top of the stack, or at rBP.
+ * Uses T0 and T1, of which the address in *m may use both.  False: not possible in line.
+ */
+enum where { PLACE_MEM, PLACE_PUSH, PLACE_TOP, PLACE_FRAME };
+bool gen_place(struct gen *g, unsigned which, enum where where, unsigned size, bool write, struct rm *m);
+void gen_find_windows(struct gen *g);
+bool gen_window_open(const struct gen *g);
+void gen_close_windows(struct gen *g);
 /* Vector or x87 state is going to be used (level 2: AVX). */
 void gen_fpu(struct gen *g, unsigned level);
 /* Leave for rip, directly; `insn` branches there.  Emits a jump, or with cc >= 0 a conditional one. */

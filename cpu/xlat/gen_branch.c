@@ -10,11 +10,22 @@ static bool plain_stack(const struct gen *g, unsigned opsize)
 
 static unsigned width(const struct gen *g) { return g->wide ? 8 : 4; }
 
-/* T0 = where a push goes; host address of it. */
-static struct rm push_place(struct gen *g)
+/* Where a push goes; it is the instruction's access number `which`. */
+static struct rm push_place(struct gen *g, unsigned which)
 {
-	emit_lea(&g->b, g->wide, T0, rm_base(HSPG, -(int32_t)width(g)));
-	return gen_access(g, width(g), true);
+	struct rm m;
+
+	gen_place(g, which, PLACE_PUSH, width(g), true, &m);
+	return m;
+}
+
+/* T0 = host address of m, and T1 is free. */
+static struct rm together(struct gen *g, struct rm m)
+{
+	if (m.index < 0)
+		return m;
+	emit_lea(&g->b, true, T0, m);
+	return rm_base(T0, 0);
 }
 
 static void move_sp(struct gen *g, int32_t by)
@@ -31,20 +42,18 @@ static bool gen_push(struct gen *g)
 
 	if (!plain_stack(g, i->opsize))
 		return false;
-	gen_clobber(g);
 	switch (o->kind) {
 	case OPD_IMM:
-		m = push_place(g);
+		m = push_place(g, 0);
 		gen_commit(g);
 		emit_op(&g->b, 0xc7 | (g->wide ? EO_W : 0), 0, m);
 		emit32(&g->b, (uint32_t)i->imm);
 		break;
 	case OPD_GPR:
 		h = host_of(o->reg);
-		m = push_place(g);
+		m = push_place(g, 0);
 		if (h < 0) {
-			emit_lea(&g->b, true, T0, m);
-			m = rm_base(T0, 0);
+			m = together(g, m);
 			emit_load(&g->b, true, T1, gpr_home(o->reg));
 			h = T1;
 		}
@@ -52,14 +61,14 @@ static bool gen_push(struct gen *g)
 		emit_store(&g->b, g->wide, m, (unsigned)h);
 		break;
 	case OPD_MEM:
-		if (!gen_linear(g))
+		if (!gen_place(g, 0, PLACE_MEM, width(g), false, &m))
 			return false;
-		emit_load(&g->b, g->wide, T0, gen_access(g, width(g), false));
+		emit_load(&g->b, g->wide, T0, m);
 		emit_store(&g->b, true, ENV(tmp), T0);
-		emit_lea(&g->b, true, T0, push_place(g));
+		m = together(g, push_place(g, 1));
 		emit_load(&g->b, true, T1, ENV(tmp));
 		gen_commit(g);
-		emit_store(&g->b, g->wide, rm_base(T0, 0), T1);
+		emit_store(&g->b, g->wide, m, T1);
 		break;
 	default:
 		return false;
@@ -69,10 +78,12 @@ static bool gen_push(struct gen *g)
 }
 
 /* T0 = what lies at the top of the stack. */
-static void load_top(struct gen *g, unsigned at)
+static void load_top(struct gen *g, enum where where)
 {
-	emit_mov_rr(&g->b, g->wide, T0, at);
-	emit_load(&g->b, g->wide, T0, gen_access(g, width(g), false));
+	struct rm m;
+
+	gen_place(g, 0, where, width(g), false, &m);
+	emit_load(&g->b, g->wide, T0, m);
 }
 
 static bool gen_pop(struct gen *g)
@@ -82,8 +93,7 @@ static bool gen_pop(struct gen *g)
 
 	if (!plain_stack(g, i->opsize) || i->o[0].kind != OPD_GPR)
 		return false;
-	gen_clobber(g);
-	load_top(g, HSPG);
+	load_top(g, PLACE_TOP);
 	gen_commit(g);
 	h = host_of(i->o[0].reg);
 	if (h == HSPG) {
@@ -102,8 +112,7 @@ static bool gen_leave(struct gen *g)
 {
 	if (!plain_stack(g, cur(g)->opsize))
 		return false;
-	gen_clobber(g);
-	load_top(g, HBP);
+	load_top(g, PLACE_FRAME);
 	gen_commit(g);
 	emit_lea(&g->b, g->wide, HSPG, rm_base(HBP, (int32_t)width(g)));
 	emit_mov_rr(&g->b, true, HBP, T0);
@@ -132,20 +141,20 @@ static uint64_t target(const struct gen *g)
 static bool canonical48(uint64_t a) { return (uint64_t)((int64_t)(a << 16) >> 16) == a; }
 
 /* The return address goes onto the stack. */
-static void push_return(struct gen *g)
+static void push_return(struct gen *g, unsigned which)
 {
 	uint64_t next = rip_behind(g);
-	struct rm m = push_place(g);
+	struct rm m = push_place(g, which);
 
 	if (!g->wide || next == (uint64_t)(int32_t)next) {
 		gen_commit(g);
 		emit_op(&g->b, 0xc7 | (g->wide ? EO_W : 0), 0, m);
 		emit32(&g->b, (uint32_t)next);
 	} else {
-		emit_lea(&g->b, true, T0, m);
+		m = together(g, m);
 		emit_mov_imm(&g->b, T1, next);
 		gen_commit(g);
-		emit_store(&g->b, true, rm_base(T0, 0), T1);
+		emit_store(&g->b, true, m, T1);
 	}
 	move_sp(g, -(int32_t)width(g));
 }
@@ -171,6 +180,7 @@ static void check_target(struct gen *g)
 static bool gen_call(struct gen *g)
 {
 	const struct insn *i = cur(g);
+	struct rm m;
 	int h;
 
 	if (!plain_stack(g, i->opsize))
@@ -179,8 +189,7 @@ static bool gen_call(struct gen *g)
 	case OPD_REL:
 		if (g->wide && !canonical48(target(g)))
 			return false;
-		gen_clobber(g);
-		push_return(g);
+		push_return(g, 0);
 		gen_exit(g, -1, target(g));
 		g->ended = true;
 		return true;
@@ -194,7 +203,7 @@ static bool gen_call(struct gen *g)
 		else
 			emit_mov_rr(&g->b, g->wide, T0, (unsigned)h);
 		check_target(g);
-		push_return(g);
+		push_return(g, 0);
 		if (h < 0)
 			emit_load(&g->b, true, T0, gpr_home(i->o[0].reg));
 		else
@@ -203,12 +212,12 @@ static bool gen_call(struct gen *g)
 		return true;
 	case OPD_MEM:
 		gen_clobber(g);
-		if (!gen_linear(g))
+		if (!gen_place(g, 0, PLACE_MEM, width(g), false, &m))
 			return false;
-		emit_load(&g->b, g->wide, T0, gen_access(g, width(g), false));
+		emit_load(&g->b, g->wide, T0, m);
 		check_target(g);
 		emit_store(&g->b, true, ENV(tmp), T0);
-		push_return(g);
+		push_return(g, 1);
 		emit_load(&g->b, true, T0, ENV(tmp));
 		gen_indirect(g);
 		return true;
@@ -220,6 +229,7 @@ static bool gen_call(struct gen *g)
 static bool gen_jmp(struct gen *g)
 {
 	const struct insn *i = cur(g);
+	struct rm m;
 	int h;
 
 	if (i->o[0].kind == OPD_REL) {
@@ -241,9 +251,9 @@ static bool gen_jmp(struct gen *g)
 		else
 			emit_mov_rr(&g->b, g->wide, T0, (unsigned)h);
 	} else if (i->o[0].kind == OPD_MEM) {
-		if (!gen_linear(g))
+		if (!gen_place(g, 0, PLACE_MEM, width(g), false, &m))
 			return false;
-		emit_load(&g->b, g->wide, T0, gen_access(g, width(g), false));
+		emit_load(&g->b, g->wide, T0, m);
 	} else {
 		return false;
 	}
@@ -258,7 +268,7 @@ static bool gen_ret(struct gen *g)
 	if (!plain_stack(g, i->opsize))
 		return false;
 	gen_clobber(g);
-	load_top(g, HSPG);
+	load_top(g, PLACE_TOP);
 	gen_commit(g);
 	move_sp(g, (int32_t)width(g) + (i->operands ? (int32_t)(uint16_t)i->imm : 0));
 	gen_indirect(g);

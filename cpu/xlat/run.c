@@ -32,6 +32,7 @@ bool xlat_new(struct cpu *c, size_t size, struct err *err)
 		return false;
 	}
 	c->xe.self = c;
+	x->bmi2 = __builtin_cpu_supports("bmi2");
 	xlat_make_stubs(c, x);
 	if (c->all->ops->code_made)
 		c->all->ops->code_made(c->all->owner, x->rx, x->first, UINT64_MAX);
@@ -75,7 +76,7 @@ void xlat_enter_thread(struct cpu *c)
 /* --- blocks ----------------------------------------------------------------------------------------------------- */
 
 /* The translated block at s.rip; NULL: there can be none here.  May fault as the fetch does. */
-static struct xblock *find(struct cpu *c)
+static struct xblock *find(struct cpu *c, uint32_t key)
 {
 	uint64_t linear = c->s.rip, gpa;
 	struct block *b;
@@ -87,10 +88,10 @@ static struct xblock *find(struct cpu *c)
 	if (!host)
 		return NULL;
 	gpa |= linear & 0xfff;
-	b = code_find_at(c, gpa, c->key | KEY_XLAT, c->s.rip);
+	b = code_find_at(c, gpa, key | KEY_XLAT, c->s.rip);
 	if (b)
 		return (struct xblock *)b;
-	return xlat_translate(c, linear, gpa, host + (linear & 0xfff));
+	return xlat_translate(c, key, linear, gpa, host + (linear & 0xfff));
 }
 
 /* --- leaving and going on --------------------------------------------------------------------------------------- */
@@ -144,6 +145,8 @@ static void *do_slow(struct cpu *c, struct xblock *b, unsigned k)
 	}
 	if (c->leave || c->s.rip != next || !b->b.valid || c->step || c->s.shadow || c->debug_hit || k + 1 == b->b.n ||
 	    atomic_load_explicit(&c->attention, memory_order_relaxed))
+		return NULL;
+	if (b->site[k + 1].window)
 		return NULL;
 	if (b->site[k + 1].fpu && !load_vector(c))
 		return NULL;
@@ -220,7 +223,7 @@ static void follow(struct cpu *c, void *at)
 			if (atomic_load_explicit(&c->attention, memory_order_relaxed))
 				return;
 			flushes = x->count.flushes;
-			to = find(c);
+			to = find(c, c->key | (l->plain ? KEY_PLAIN : 0));
 			if (!to)
 				return;
 			if (x->count.flushes == flushes && b->b.valid && !(log_mask & (LOG_EXEC | LOG_NOCHAIN)))
@@ -236,7 +239,7 @@ static void follow(struct cpu *c, void *at)
 			}
 			if (atomic_load_explicit(&c->attention, memory_order_relaxed))
 				return;
-			to = find(c);
+			to = find(c, c->key);
 			if (!to)
 				return;
 			if (!(log_mask & (LOG_EXEC | LOG_NOCHAIN)))
@@ -247,6 +250,14 @@ static void follow(struct cpu *c, void *at)
 			k = arg >> ARG_SIZE_BITS & ((1 << ARG_INSN_BITS) - 1);
 			uncount(c, b, k);
 			c->leave = false;
+			if ((arg & ((1 << ARG_SIZE_BITS) - 1)) == ARG_WINDOW) {
+				c->s.rip = rip_of(c, b, k);
+				flags_from_image(c);
+				to = find(c, c->key | KEY_PLAIN);
+				if (to && !(c->all->config.icount && c->left < to->b.n))
+					at = xlat_rx(x, to->saved);
+				break;
+			}
 			at = do_slow(c, b, k);
 			counted = at && c->all->config.icount ? b->b.n - (int64_t)k - 1 : 0;
 			break;
@@ -280,7 +291,7 @@ void xlat_run(struct cpu *c)
 		if (c->left <= 0 || !xlat_usable(c))
 			return;
 		xlat_ind_table(c);
-		b = find(c);
+		b = find(c, c->key);
 		if (!b || (c->all->config.icount && c->left < b->b.n)) {
 			interp_block(c);
 			continue;

@@ -15,7 +15,7 @@
 enum {
 	ALL_FLAGS = FLAGS_ARITH,
 	PEEK_INSNS = 6,
-	WORST_INSN = 400, WORST_BLOCK = BLOCK_INSNS * WORST_INSN,
+	WORST_INSN = 500, WORST_BLOCK = BLOCK_INSNS * WORST_INSN,
 };
 
 /* --- decoding --------------------------------------------------------------------------------------------------- */
@@ -165,6 +165,7 @@ static void gen_slow(struct gen *g)
 		emit_jmp_to(&g->b, x->rw + (g->fl == FL_SAVED ? x->stub.slow_saved : x->stub.slow_host));
 	}
 	g->fpu = 0;
+	gen_close_windows(g);
 	g->ended = ends(cur(g));
 }
 
@@ -172,8 +173,8 @@ static void gen_insn(struct gen *g)
 {
 	struct site *s = &g->site[g->k];
 
-	*s = (struct site){ .guest = g->at[g->k], .saved = g->fl == FL_SAVED, .fpu = g->fpu != 0, .roll_saved = g->fl == FL_SAVED,
-			    .after_sti = g->k && g->insn[g->k - 1].op == OP_STI };
+	*s = (struct site){ .guest = g->at[g->k], .saved = g->fl == FL_SAVED, .fpu = g->fpu != 0, .window = gen_window_open(g),
+			    .roll_saved = g->fl == FL_SAVED, .after_sti = g->k && g->insn[g->k - 1].op == OP_STI };
 	s->host = s->roll_from = s->roll_to = (uint32_t)(g->b.p - g->start);
 	if (!g->slow[g->k]) {
 		uint8_t *p = g->b.p;
@@ -181,6 +182,9 @@ static void gen_insn(struct gen *g)
 		enum flags_at fl = g->fl;
 		unsigned fpu = g->fpu;
 		struct site site = *s;
+		struct window window[MAX_WINDOWS];
+
+		memcpy(window, g->window, g->windows * sizeof(window[0]));
 
 		if (gen_integer(g) || gen_stack(g) || gen_branch(g) || gen_vector(g) || gen_system(g))
 			return;
@@ -190,6 +194,7 @@ static void gen_insn(struct gen *g)
 		g->fl = fl;
 		g->fpu = fpu;
 		*s = site;
+		memcpy(g->window, window, g->windows * sizeof(window[0]));
 		g->slow[g->k] = true;
 	}
 	gen_slow(g);
@@ -207,7 +212,7 @@ static void gen_count_insns(struct gen *g, uint8_t **out)
 /* An exit on the side gives back what was counted and not done.  Flags stay. */
 static void gen_give_back(struct gen *g, const struct link *l)
 {
-	unsigned rest = g->n - l->insn - 1;
+	unsigned rest = (unsigned)((int)g->n - l->insn - 1);
 
 	if (!g->c->all->config.icount || !rest)
 		return;
@@ -226,6 +231,17 @@ static void gen_out(struct gen *g, const struct out *o)
 
 	emit_here(&g->b, o->from);
 	switch (o->kind) {
+	case OUT_WINDOW_READ:
+	case OUT_WINDOW_WRITE:
+		tag.disp = gen_tlb(g, o->kind == OUT_WINDOW_WRITE);
+		emit_op(&g->b, 0x03 | EO_W, T0, tag);
+		emit_mov_rr(&g->b, false, T1, T0);
+		emit_alu_imm(&g->b, false, 4, rm_reg(T1), 0xfff);
+		emit_alu_imm(&g->b, false, 7, rm_reg(T1), 4096 - (int32_t)o->span);
+		g->link_field[o->link] = emit_jcc(&g->b, 7);
+		emit_mov_imm(&g->b, T1, arg);
+		emit_call_to(&g->b, x->rw + (o->kind == OUT_WINDOW_WRITE ? x->stub.fill_write : x->stub.fill_read));
+		break;
 	case OUT_FILL_READ:
 	case OUT_FILL_WRITE:
 		tag.disp = gen_tlb(g, o->kind == OUT_FILL_WRITE);
@@ -251,7 +267,7 @@ static void gen_link(struct gen *g, unsigned n)
 	struct link *l = &g->link[n];
 	uint32_t stub;
 
-	if (g->c->all->config.icount && g->n - l->insn - 1) {
+	if (g->c->all->config.icount && (int)g->n - l->insn - 1) {
 		emit_here(&g->b, g->link_field[n]);
 		gen_give_back(g, l);
 		g->link_field[n] = emit_jmp(&g->b);
@@ -398,7 +414,7 @@ full:
 	return false;
 }
 
-struct xblock *xlat_translate(struct cpu *c, uint64_t linear, uint64_t gpa, const uint8_t *host)
+struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint64_t gpa, const uint8_t *host)
 {
 	static _Thread_local struct gen gen;
 	struct gen *g = &gen;
@@ -420,7 +436,7 @@ struct xblock *xlat_translate(struct cpu *c, uint64_t linear, uint64_t gpa, cons
 	g->raw = raw;
 	g->n = g->outs = g->links = 0;
 	g->rip = c->s.rip;
-	g->key = c->key;
+	g->key = key;
 	g->number = x->blocks;
 	g->wide = code64(c);
 	g->fpu = 0;
@@ -431,10 +447,11 @@ struct xblock *xlat_translate(struct cpu *c, uint64_t linear, uint64_t gpa, cons
 	if (!g->n)
 		return NULL;
 	find_live(g, host - (linear & 0xfff), &looked);
+	gen_find_windows(g);
 	xb = room(c, sizeof(*xb));
 	if (!xb)
 		return NULL;
-	xb->b = (struct block){ .gpa = gpa, .page2 = NO_PAGE, .code = host, .key = c->key | KEY_XLAT, .rip = g->rip,
+	xb->b = (struct block){ .gpa = gpa, .page2 = NO_PAGE, .code = host, .key = key | KEY_XLAT, .rip = g->rip,
 				.n = (uint16_t)g->n, .bytes = (uint16_t)bytes, .looked = looked };
 	xb->rip = g->rip;
 	xb->number = g->number;

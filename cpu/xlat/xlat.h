@@ -45,7 +45,7 @@ enum slow_cause {
 	SLOW_CAUSES
 };
 /* exit_arg: block number, and which instruction or exit. */
-enum { ARG_INSN_BITS = 6, ARG_SIZE_BITS = 4, ARG_UNCOUNTED = 15 };
+enum { ARG_INSN_BITS = 6, ARG_SIZE_BITS = 4, ARG_WINDOW = 14, ARG_UNCOUNTED = 15 };
 
 enum flags_at { FL_HOST, FL_SAVED };
 
@@ -55,13 +55,15 @@ struct link {                           /* a direct exit */
 	struct link *next_in;           /* of those that go to the same block */
 	uint32_t field;                 /* offset of the rel32 that leaves, or of the 64-bit slot */
 	uint32_t stub;                  /* offset of the code that leaves to the dispatcher */
-	uint8_t insn;                   /* which instruction of the block branches */
+	int8_t insn;                    /* which instruction of the block branches; those up to it are done */
 	bool slot, saved, listed;       /* cross-page, by slot; flags FL_SAVED; on the list of slots in use */
+	bool plain;                     /* to the variant without windows */
 };
 
 struct site {                           /* one guest instruction of a block */
 	uint16_t guest;                 /* bytes from the block's start */
 	uint16_t saved : 1, fpu : 1;    /* FL_SAVED here; the block relies on env.fpu here */
+	uint16_t window : 1;            /* and on env.window: no way in */
 	uint16_t roll_saved : 1, commit_saved : 1;
 	uint16_t after_sti : 1;         /* no interrupt between the one before and this */
 	uint32_t host;                  /* bytes from the block's host code */
@@ -96,6 +98,7 @@ struct xlat {
 	uint64_t exec_pages[64];        /* filters: hashes of linear pages that code was fetched from, */
 	uint64_t exec_gigs[4];          /* and, where those are parts of large ones, of their gigabytes */
 	bool kernel_local;              /* code of the upper half was fetched from a page that is not global */
+	bool bmi2;                      /* the host has it */
 	bool exact;                     /* flags are never dead: every exception and interrupt shows the true ones */
 	uint8_t cause;                  /* enum slow_cause of the next EXIT_SLOW */
 	bool cause_write;
@@ -118,7 +121,7 @@ static inline uint8_t *xlat_rx(const struct xlat *x, uint32_t offset) { return x
 void xlat_make_stubs(struct cpu *c, struct xlat *x);
 
 /* translate.c: a block at s.rip, whose first byte is at gpa; NULL: not possible here, let the interpreter go on. */
-struct xblock *xlat_translate(struct cpu *c, uint64_t linear, uint64_t gpa, const uint8_t *host);
+struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint64_t gpa, const uint8_t *host);
 
 /* link.c */
 void xlat_link(struct cpu *c, struct link *l, struct xblock *to);
