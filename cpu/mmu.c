@@ -547,6 +547,8 @@ bool tlb_fill(struct cpu *c, uint64_t linear, bool write)
 	uint8_t *host;
 	bool ram;
 
+	if (long_mode(c) && !canonical(linear))         /* the walk does not see the upper bits */
+		return false;
 	if (walk(c, linear, write ? ACC_WRITE : ACC_READ, index == TLB_USER, index == TLB_SMAP, &w) >= 0)
 		return false;
 	host = phys_page(c, w.gpa, &ram);

@@ -13,6 +13,9 @@ CODE(stale, 64, "mov eax, [0x400000]\n mov qword ptr [0xa010], 0\n mov ebx, [0x4
      "mov edx, [0x400000]\n hlt");
 CODE(load32, 32, "mov eax, [0x400000]\n mov dword ptr [0x400004], 7\n hlt");
 CODE(noncanonical, 64, "mov rax, 0x800000000000\n mov rbx, [rax]\n hlt");
+/* The bits that a walk looks at name a page that is there. */
+CODE(noncanonical_alias, 64, "mov rax, 0x8000000000200000\n mov rbx, [rax]\n hlt");
+CODE(noncanonical_store, 64, "mov rax, 0x0001000000200000\n mov [rax], rbx\n hlt");
 CODE(noncanonical_stack, 64, "mov rsp, 0x800000001000\n push rax\n hlt");
 CODE(noncanonical_jump, 64, "mov rax, 0x800000000000\n jmp rax\n hlt");
 
@@ -184,6 +187,10 @@ static void a_load_of_cr3_forgets_other_pages(void **state)
 static void noncanonical_addresses_are_refused(void **state)
 {
 	(void)state;
+	START64(noncanonical_alias);
+	assert_int_equal(run(), 13);
+	START64(noncanonical_store);
+	assert_int_equal(run(), 13);
 	START64(noncanonical);
 	assert_int_equal(run(), 13);
 	assert_int_equal(frame64(0), 0);
@@ -291,8 +298,6 @@ static void a20_masks_bit_20(void **state)
 	assert_int_equal(run(), NO_VECTOR);
 	assert_int_equal(regs().gpr[0], 3);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
