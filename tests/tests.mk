@@ -42,8 +42,8 @@ $(diff_bin): %: %.o $(O)/libdiff.a $$(call libs,cpu)
 	$(call say,LD      $@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
-diff: $(O)/tests/diff/diff_cpu ## our processor against the host's on N random cases (S=seed)
-	$(O)/tests/diff/diff_cpu -n $(or $(N),1000000) -s $(or $(S),1)
+diff: $(O)/tests/diff/diff_cpu ## our processor against the host's on N random cases (S=seed, C=instructions in each, E=xlat or interp)
+	$(O)/tests/diff/diff_cpu -n $(or $(N),1000000) -s $(or $(S),1) -c $(or $(C),1) $(if $(filter interp,$(E)),,-x)
 
 unit: $(unit_bin) ## unit and contract tests of this MODE
 	$(Q)tests/run_unit $(unit_bin)

@@ -245,16 +245,16 @@ bool diff_one(const struct diff_case *c, const uint8_t *data, char *text, size_t
 	struct text t = { text, len };
 	unsigned at = (unsigned)(c->in.rip & (CODE_SIZE - 1)), room = MIN(c->code_len, CODE_SIZE - at);
 
-	memset(native_code() + at, 0xcc, MIN(64u, CODE_SIZE - at));
+	memset(native_code() + at, 0xcc, MIN((unsigned)DIFF_CODE, CODE_SIZE - at));
 	memcpy(native_code() + at, c->code, room);
-	memcpy(sim_code() + at, native_code() + at, MIN(64u, CODE_SIZE - at));
+	memcpy(sim_code() + at, native_code() + at, MIN((unsigned)DIFF_CODE, CODE_SIZE - at));
 	memcpy(native_data(), data, DATA_WRITABLE);
 	memcpy(sim_data(), data, DATA_WRITABLE);
 	native_arm();
 	native_run(c->mode, &h);
 	sim_run(c->mode, &g);
-	memset(native_code() + at, 0xcc, MIN(64u, CODE_SIZE - at));
-	memset(sim_code() + at, 0xcc, MIN(64u, CODE_SIZE - at));
+	memset(native_code() + at, 0xcc, MIN((unsigned)DIFF_CODE, CODE_SIZE - at));
+	memset(sim_code() + at, 0xcc, MIN((unsigned)DIFF_CODE, CODE_SIZE - at));
 	forgive(c, &h, &g);
 	return compare(c, &h, &g, &t);
 }

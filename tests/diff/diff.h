@@ -40,11 +40,13 @@ struct diff_state {
 	uint64_t cr2;
 };
 
+enum { DIFF_INSNS = 20, DIFF_CODE = DIFF_INSNS * 15 + 16 };
+
 struct diff_case {
 	unsigned mode;                  /* 16, 32, 64 */
-	uint8_t code[64];
+	uint8_t code[DIFF_CODE];
 	unsigned code_len, count;       /* instructions in it */
-	struct insn insn[4];
+	struct insn insn[DIFF_INSNS];
 	struct diff_state in;
 	uint16_t undefined;             /* flags that need not agree */
 	uint16_t written;               /* registers that the instructions so far change */
@@ -61,7 +63,7 @@ void native_run(unsigned mode, struct diff_state *s);
 
 /* Ours. */
 void sim_use(enum cpu_engine e);       /* before sim_init: which engine; the interpreter if not said */
-bool sim_init(const char *model, const char **why);
+bool sim_init(const char *model, const char **why);     /* again, after sim_use: the other engine on the same memory */
 uint8_t *sim_code(void), *sim_data(void);
 void sim_seal(const uint8_t *data);
 void sim_run(unsigned mode, struct diff_state *s);
@@ -76,6 +78,8 @@ uint64_t diff_random(struct diff_rng *r);
 void gen_data(struct diff_rng *r, uint8_t *data);       /* DATA_SIZE bytes */
 /* A case whose first instruction has operation `op` (OP_INVALID: any); false: not found soon. */
 bool gen_case(struct diff_rng *r, struct diff_case *t, unsigned mode, enum op op, unsigned count);
+/* With conditional branches around some instructions, and where that is safe in a loop. */
+enum { DIFF_COUNT_MAX = DIFF_INSNS - 4, DIFF_BRANCHES = 5 /* instructions from which on gen_case() does so */ };
 
 /* Linear address of the memory operand of t's first instruction. */
 uint64_t gen_address(const struct diff_case *t);

@@ -5,7 +5,8 @@
  *	diff_cpu [-n cases] [-s seed] [-m 16|32|64] [-o operation] [-c instructions] [-f class] [-k first] [-g] [-v] [-x]
  *
  * -k: the first case to run (as a report names it).  class: x87, mmx, sse, avx, other.  -g: generic handlers only.
- * -v: every difference, not one per operation.  -x: the translator.  The cases run in a child, which a wild case may kill: the next one
+ * -v: every difference, not one per operation.  -x: the translator.  -c: from five on with branches and loops.
+ * The cases run in a child, which a wild case may kill: the next one
  * goes on behind that case.  Exit status 1 if something differs.
  */
 #include "tests/diff/diff.h"
@@ -28,7 +29,7 @@ static struct options {
 static struct shared {
 	uint64_t done, differ, generated;
 	uint32_t tried[OP_COUNT], failed[OP_COUNT];
-	char running[4096];
+	char running[8192];
 } *shared;
 
 static uint8_t data[DATA_SIZE];
@@ -126,7 +127,7 @@ static void parse(int argc, char **argv)
 			options.op = find_op(optarg);
 			break;
 		case 'c':
-			options.count = (unsigned)atoi(optarg);
+			options.count = MIN((unsigned)atoi(optarg), (unsigned)DIFF_COUNT_MAX);
 			break;
 		case 'f':
 			class(optarg);

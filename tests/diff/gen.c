@@ -668,6 +668,77 @@ static const enum op frequent[] = {
 	OP_STC,
 };
 
+static void append(struct diff_case *t, const uint8_t *code, unsigned len)
+{
+	struct insn *i = &t->insn[t->count];
+
+	memcpy(t->code + t->code_len, code, len);
+	if (insn_decode(i, t->code + t->code_len, len, t->mode) != DECODE_OK || i->len != len)
+		abort();
+	t->code_len += len;
+	t->count++;
+}
+
+/* An instruction that perhaps is not run: nothing behind relies on it, because what is written never points anywhere again. */
+static void gen_skipped(struct diff_rng *r, struct diff_case *t)
+{
+	unsigned cc = below(r, 16), at = t->code_len, k;
+	struct insn *jcc = &t->insn[t->count];
+	bool stack_lost = t->stack_lost;
+	uint8_t code[] = { (uint8_t)(0x70 | cc), 0 };
+
+	append(t, code, 2);
+	if (jcc->flags.read & t->undefined || t->stack_lost) {
+		t->count--;
+		t->code_len = at;
+		return;
+	}
+	for (k = 0; k < 50; k++)
+		if (gen_insn(r, t, frequent[below(r, ARRAY_SIZE(frequent))], true))
+			break;
+	t->stack_lost |= stack_lost;
+	t->code[at + 1] = (uint8_t)(t->code_len - at - 2);
+	insn_decode(jcc, t->code + at, 2, t->mode);
+}
+
+/* May the case run again from its start, with what it leaves behind?  Addresses must be what they were. */
+static bool may_loop(const struct diff_case *t)
+{
+	const struct insn *i = &t->insn[0];
+
+	if (t->stack_lost || t->written & t->pinned & ~(1 << RSP) || is_branch(i) || (i->mem_op != 0xff && i->mem.vsib))
+		return false;
+	if (i->mem_op != 0xff && (!i->o[i->mem_op].size || i->o[i->mem_op].size > 32 || i->op == OP_BT || i->op == OP_BTS ||
+				  i->op == OP_BTR || i->op == OP_BTC))
+		return false;
+	switch ((int)i->op) {
+	case OP_FNSTENV: case OP_FNSAVE: case OP_FLDENV: case OP_FRSTOR: case OP_LDMXCSR: case OP_DPPS: case OP_DPPD: case OP_VCVTPS2PH:
+	case OP_MASKMOVQ: case OP_MASKMOVDQU: case OP_UD0: case OP_UD1: case OP_ENTER:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* ... SUB counter, 1; JNZ first: all flags are defined again. */
+static void gen_loop(struct diff_rng *r, struct diff_case *t)
+{
+	unsigned reg = 3 + below(r, t->mode == 64 ? 13 : 5), n = 0;
+	uint8_t sub[4], jnz[6] = { 0x0f, 0x85 };
+
+	if (t->mode == 16 || !may_loop(t) || reg == RSP || (t->written | t->pinned) >> reg & 1)
+		return;
+	if (reg >= 8)
+		sub[n++] = 0x41;
+	sub[n++] = 0x83;
+	sub[n++] = (uint8_t)(0xe8 | (reg & 7));
+	sub[n++] = 1;
+	append(t, sub, n);
+	put_le32(jnz + 2, 0 - (t->code_len + 6));
+	append(t, jnz, 6);
+	t->in.gpr[reg] = 1 + below(r, 6);
+}
+
 bool gen_case(struct diff_rng *r, struct diff_case *t, unsigned mode, enum op op, unsigned count)
 {
 	if (!collected[mode_index(mode)])
@@ -682,8 +753,14 @@ bool gen_case(struct diff_rng *r, struct diff_case *t, unsigned mode, enum op op
 			t->in.rip = (mode == 16 ? 0 : CODE_BASE) + CODE_SIZE - 1 - below(r, 15);
 		if (!gen_insn(r, t, op, false))
 			continue;
-		for (unsigned k = 0; k < 50 && t->count < count; k++)
-			gen_insn(r, t, one_in(r, 3) ? OP_INVALID : frequent[below(r, ARRAY_SIZE(frequent))], true);
+		for (unsigned k = 0; k < 50 && t->count < count; k++) {
+			if (count >= DIFF_BRANCHES && one_in(r, 8))
+				gen_skipped(r, t);
+			else
+				gen_insn(r, t, one_in(r, 3) ? OP_INVALID : frequent[below(r, ARRAY_SIZE(frequent))], true);
+		}
+		if (count >= DIFF_BRANCHES && one_in(r, 2))
+			gen_loop(r, t);
 		if ((t->in.rip & 0xffff) + t->code_len > CODE_SIZE && t->count > 1)
 			continue;
 		return true;

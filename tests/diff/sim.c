@@ -22,7 +22,7 @@ enum {                                  /* guest-physical */
 
 static enum cpu_engine engine = CPU_INTERP;
 static uint8_t *ram;
-static struct cpus *cpus;
+static struct cpus *made[2], *cpus;     /* by engine; the one in use */
 static struct cpu *cpu;
 
 static uint64_t mem_read(void *owner, uint64_t gpa, unsigned size)
@@ -164,10 +164,14 @@ bool sim_init(const char *model, const char **why)
 	};
 	struct cpu_state *s;
 
-	ram = aligned_alloc(4096, RAM);
-	memset(ram, 0, RAM);
-	make_tables();
-	cpus = cpus_new(&config, &err);
+	if (!ram) {
+		ram = aligned_alloc(4096, RAM);
+		memset(ram, 0, RAM);
+		make_tables();
+	}
+	if (!made[engine])
+		made[engine] = cpus_new(&config, &err);
+	cpus = made[engine];
 	if (!cpus) {
 		*why = err.text;
 		return false;

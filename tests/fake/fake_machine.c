@@ -8,6 +8,10 @@
 #include <sys/mman.h>
 
 #include "base/bytes.h"
+#include "cpu/xlat/run.h"
+
+enum cpu_engine fake_engine = CPU_INTERP;
+bool fake_icount = true;
 
 static void record(struct fake_machine *m, uint64_t at, uint64_t value, unsigned size, bool write, bool port)
 {
@@ -118,8 +122,8 @@ struct fake_machine *fake_machine_new(unsigned cpus, const char *model)
 	m->ram = mmap(NULL, m->ram_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	assert(m->ram != MAP_FAILED);
 	m->vector = -1;
-	m->cpus = cpus_new(&(struct cpus_config){ .ops = &ops, .owner = m, .count = cpus, .engine = CPU_INTERP,
-						  .model = name, .features = comma ? comma + 1 : NULL, .tsc_hz = 1000000000, .icount = true }, &err);
+	m->cpus = cpus_new(&(struct cpus_config){ .ops = &ops, .owner = m, .count = cpus, .engine = fake_engine,
+						  .model = name, .features = comma ? comma + 1 : NULL, .tsc_hz = 1000000000, .icount = fake_icount }, &err);
 	assert(m->cpus);
 	m->cpu = cpus_get(m->cpus, 0);
 	return m;
@@ -181,6 +185,14 @@ static struct cpu_segment segment(uint16_t selector, uint64_t base, uint32_t lim
 	return (struct cpu_segment){ selector, base, limit, attributes };
 }
 
+/* All ways to start: cmocka takes the signals for each test. */
+static void power_on(struct fake_machine *m)
+{
+	cpus_reset(m->cpus);
+	if (fake_engine == CPU_XLAT)
+		xlat_take_signals();
+}
+
 static void common(struct cpu_regs *r, uint64_t rip, uint64_t rsp)
 {
 	memset(r, 0, sizeof(*r));
@@ -200,7 +212,7 @@ void fake_machine_real(struct fake_machine *m, uint16_t cs, uint16_t ip)
 	struct cpu_regs r;
 	unsigned k;
 
-	cpus_reset(m->cpus);
+	power_on(m);
 	common(&r, ip, 0xfff0);
 	for (k = 0; k < 6; k++)
 		r.seg[k] = segment(0, 0, 0xffff, 0x93);
@@ -216,7 +228,7 @@ void fake_machine_protected(struct fake_machine *m, uint32_t eip, uint32_t esp)
 	struct cpu_regs r;
 	unsigned k;
 
-	cpus_reset(m->cpus);
+	power_on(m);
 	tables(m);
 	common(&r, eip, esp);
 	for (k = 0; k < 6; k++)
@@ -232,7 +244,7 @@ void fake_machine_long(struct fake_machine *m, uint64_t rip, uint64_t rsp)
 	struct cpu_regs r;
 	unsigned k;
 
-	cpus_reset(m->cpus);
+	power_on(m);
 	tables(m);
 	memset(m->ram + 0x8000, 0, 0x3000);
 	put_le64(m->ram + 0x8000, 0x9000 | 7);

@@ -30,6 +30,10 @@ struct fake_machine {
 	unsigned accesses;
 };
 
+/* Of the machines that are made from now on. */
+extern enum cpu_engine fake_engine;
+extern bool fake_icount;                        /* true unless a test says otherwise */
+
 /* model NULL: "max"; "max,+monitor": with features.  RAM is 64 MB; page tables made by fake_machine_long lie at 0x8000..0xffff. */
 struct fake_machine *fake_machine_new(unsigned cpus, const char *model);
 void fake_machine_free(struct fake_machine *m);

@@ -4,6 +4,7 @@
 #define TESTS_UNIT_CPU_FPU_BENCH_H
 
 #include "tests/diff/diff.h"
+#include "tests/unit/cpu/engines.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,14 +15,12 @@ static struct diff_state st;
 
 static inline int bench_setup(void **state)
 {
-	static bool made;
 	struct cpu_state *s;
 	const char *why = "";
 
-	(void)state;
-	if (!made && !sim_init("max", &why))
+	sim_use(engine_of(state));
+	if (!sim_init("max", &why))
 		fail_msg("%s", why);
-	made = true;
 	s = &sim_cpu()->s;
 	s->cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_PG;
 	s->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
@@ -53,6 +52,8 @@ static inline void put_st(unsigned n, uint16_t exponent, uint64_t mantissa)
 	put_le16(st.fpu.st[n] + 8, exponent);
 	st.fpu.ftw |= (uint8_t)(1 << ((n + (st.fpu.fsw >> 11)) & 7));
 }
+
+#define TEST(name) ON_BOTH_ENGINES(name, bench_setup, NULL)
 
 #define ONE 0x3fff, 0x8000000000000000
 

@@ -17,6 +17,7 @@
 #include "base/bytes.h"
 #include "tests/fake/fake_machine.h"
 #include "tests/fake/guest_code.h"
+#include "tests/unit/cpu/engines.h"
 
 enum { CODE_AT = 0x10000, STACK_AT = 0x20000, HANDLERS_AT = 0x30000, STACK0_AT = 0x28000, DATA_AT = 0x200000, NO_VECTOR = -1 };
 
@@ -24,7 +25,7 @@ static struct fake_machine *m;
 
 static int setup(void **state)
 {
-	(void)state;
+	fake_engine = engine_of(state);
 	m = fake_machine_new(1, NULL);
 	return 0;
 }
@@ -35,6 +36,8 @@ static int teardown(void **state)
 	fake_machine_free(m);
 	return 0;
 }
+
+#define TEST(name) ON_BOTH_ENGINES(name, setup, teardown)
 
 static struct cpu_regs regs(void)
 {

@@ -98,12 +98,12 @@ static void vzeroupper_clears_only_the_upper_halves(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(avx_needs_osxsave_and_xcr0, bench_setup),
-		cmocka_unit_test_setup(masked_out_elements_do_not_fault, bench_setup),
-		cmocka_unit_test_setup(masked_store_that_faults_writes_nothing, bench_setup),
-		cmocka_unit_test_setup(gather_goes_on_where_a_fault_stopped_it, bench_setup),
-		cmocka_unit_test_setup(gather_refuses_a_register_used_twice, bench_setup),
-		cmocka_unit_test_setup(vzeroupper_clears_only_the_upper_halves, bench_setup),
+		TEST(avx_needs_osxsave_and_xcr0),
+		TEST(masked_out_elements_do_not_fault),
+		TEST(masked_store_that_faults_writes_nothing),
+		TEST(gather_goes_on_where_a_fault_stopped_it),
+		TEST(gather_refuses_a_register_used_twice),
+		TEST(vzeroupper_clears_only_the_upper_halves),
 	};
 
 	void *none = NULL;

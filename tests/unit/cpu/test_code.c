@@ -133,8 +133,6 @@ static void code_of_a_device_runs(void **state)
 	assert_int_equal(regs().rip, 0x400001);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

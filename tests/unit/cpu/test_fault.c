@@ -264,8 +264,6 @@ static void handlers_that_fault_for_ever_use_up_the_budget(void **state)
 	assert_int_equal(cpu_run(m->cpu, 1000), CPU_EXIT_BUDGET);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

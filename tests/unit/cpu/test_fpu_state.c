@@ -204,17 +204,17 @@ static void xsaveopt_does_not_write_initial_components(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(fxsave_has_the_layout_of_the_manual, bench_setup),
-		cmocka_unit_test_setup(fxsave_outside_64_bit_mode_has_eight_xmm_registers, bench_setup),
-		cmocka_unit_test_setup(fxsave_needs_alignment, bench_setup),
-		cmocka_unit_test_setup(fxrstor_brings_back_what_fxsave_saved, bench_setup),
-		cmocka_unit_test_setup(xsave_needs_osxsave_and_64_byte_alignment, bench_setup),
-		cmocka_unit_test_setup(xsave_writes_only_what_is_asked_for, bench_setup),
-		cmocka_unit_test_setup(xrstor_initialises_components_that_were_not_saved, bench_setup),
-		cmocka_unit_test_setup(xrstor_leaves_what_is_not_asked_for, bench_setup),
-		cmocka_unit_test_setup(xrstor_refuses_a_bad_header, bench_setup),
-		cmocka_unit_test_setup(compacted_image_is_restored, bench_setup),
-		cmocka_unit_test_setup(xsaveopt_does_not_write_initial_components, bench_setup),
+		TEST(fxsave_has_the_layout_of_the_manual),
+		TEST(fxsave_outside_64_bit_mode_has_eight_xmm_registers),
+		TEST(fxsave_needs_alignment),
+		TEST(fxrstor_brings_back_what_fxsave_saved),
+		TEST(xsave_needs_osxsave_and_64_byte_alignment),
+		TEST(xsave_writes_only_what_is_asked_for),
+		TEST(xrstor_initialises_components_that_were_not_saved),
+		TEST(xrstor_leaves_what_is_not_asked_for),
+		TEST(xrstor_refuses_a_bad_header),
+		TEST(compacted_image_is_restored),
+		TEST(xsaveopt_does_not_write_initial_components),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The bounded share of tests/diff that every test run does: the same seeded cases each time, for all operations and
- * code sizes, with generic and with specialised handlers.
+ * code sizes, on both engines, with generic and with specialised handlers of the interpreter.
  *
  * What processors do differently where the architecture leaves it open is known of AMD's (diff.c, gen.c); on another
  * maker's a few cases in a thousand may differ.
@@ -14,16 +14,27 @@
 #include <cmocka.h>
 
 #include "cpu/model.h"
+#include "tests/unit/cpu/engines.h"
 
 static uint8_t data[DATA_SIZE];
 
-static void agree(unsigned mode, unsigned instructions, bool fast, unsigned per_op)
+static void use_engine(void **state)
 {
-	static char text[4096], what[1024];
+	const char *why = "";
+
+	sim_use(engine_of(state));
+	if (!sim_init("max", &why))
+		fail_msg("%s", why);
+}
+
+static void agree(void **state, unsigned mode, unsigned instructions, bool fast, unsigned per_op)
+{
+	static char text[8192], what[1024];
 	static struct diff_case c;
 	struct diff_rng r = { 0x5eed0000 + mode * 16 + instructions * 2 + fast };
 	unsigned cases = 0, wrong = 0;
 
+	use_engine(state);
 	native_arm();           /* cmocka takes the signals for each test */
 	sim_set_fast(fast);
 	for (unsigned op = 1; op < OP_COUNT; op++) {
@@ -36,7 +47,8 @@ static void agree(unsigned mode, unsigned instructions, bool fast, unsigned per_
 				continue;
 			if (wrong++ < 5) {
 				diff_print(&c, text, sizeof(text));
-				print_error("%s%s\n", text, what);
+				print_error("%s", text);
+				print_error("%s\n", what);
 			}
 		}
 	}
@@ -50,38 +62,47 @@ static void agree(unsigned mode, unsigned instructions, bool fast, unsigned per_
 
 static void single_instructions_of_64_bit_code_agree(void **state)
 {
-	(void)state;
-	agree(64, 1, true, 30);
+	agree(state, 64, 1, true, 30);
 }
 
 static void single_instructions_of_32_bit_code_agree(void **state)
 {
-	(void)state;
-	agree(32, 1, true, 20);
+	agree(state, 32, 1, true, 20);
 }
 
 static void single_instructions_of_16_bit_code_agree(void **state)
 {
-	(void)state;
-	agree(16, 1, true, 20);
+	agree(state, 16, 1, true, 20);
 }
 
 static void generic_handlers_agree(void **state)
 {
-	(void)state;
-	agree(64, 1, false, 15);
+	agree(state, 64, 1, false, 15);
 }
 
 static void short_sequences_agree(void **state)
 {
-	(void)state;
-	agree(64, 4, true, 25);
+	agree(state, 64, 4, true, 25);
 }
 
 static void short_sequences_of_32_bit_code_agree(void **state)
 {
-	(void)state;
-	agree(32, 4, true, 10);
+	agree(state, 32, 4, true, 10);
+}
+
+static void sequences_with_branches_and_loops_agree(void **state)
+{
+	agree(state, 64, 12, true, 15);
+}
+
+static void sequences_of_32_bit_code_with_branches_and_loops_agree(void **state)
+{
+	agree(state, 32, 12, true, 10);
+}
+
+static void sequences_of_16_bit_code_with_branches_agree(void **state)
+{
+	agree(state, 16, 8, true, 8);
 }
 
 static int setup(void **state)
@@ -100,17 +121,17 @@ static int setup(void **state)
 	return 0;
 }
 
+#define TEST(name) ON_BOTH_ENGINES(name, NULL, NULL)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(single_instructions_of_64_bit_code_agree),
-		cmocka_unit_test(single_instructions_of_32_bit_code_agree),
-		cmocka_unit_test(single_instructions_of_16_bit_code_agree),
+		TEST(single_instructions_of_64_bit_code_agree), TEST(single_instructions_of_32_bit_code_agree),
+		TEST(single_instructions_of_16_bit_code_agree), TEST(short_sequences_agree),
+		TEST(short_sequences_of_32_bit_code_agree), TEST(sequences_with_branches_and_loops_agree),
+		TEST(sequences_of_32_bit_code_with_branches_and_loops_agree), TEST(sequences_of_16_bit_code_with_branches_agree),
 		cmocka_unit_test(generic_handlers_agree),
-		cmocka_unit_test(short_sequences_agree),
-		cmocka_unit_test(short_sequences_of_32_bit_code_agree),
 	};
-
 	const char *why;
 
 	if (!native_init(&why)) {

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "tests/fake/fake_machine.h"
 #include "tests/fake/guest_code.h"
+#include "tests/unit/cpu/engines.h"
 
 CODE(sum, 64, "xor eax, eax\n mov ecx, 1000\n 1: add rax, rcx\n dec ecx\n jnz 1b\n mov [0x5000], rax\n hlt");
 CODE(sum32, 32, "xor eax, eax\n mov ecx, 1000\n 1: add eax, ecx\n dec ecx\n jnz 1b\n mov [0x5000], eax\n hlt");
@@ -30,6 +31,7 @@ static struct cpu_regs regs_of(struct fake_machine *m)
 
 static int setup(void **state)
 {
+	fake_engine = engine_of(state);
 	*state = fake_machine_new(1, NULL);
 	return 0;
 }
@@ -150,14 +152,14 @@ static void pause_gives_way_when_one_thread_runs_several_processors(void **state
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(loop_runs_in_long_mode, setup, teardown),
-		cmocka_unit_test_setup_teardown(loop_runs_in_protected_mode, setup, teardown),
-		cmocka_unit_test_setup_teardown(loop_runs_in_real_mode, setup, teardown),
-		cmocka_unit_test_setup_teardown(calls_return, setup, teardown),
-		cmocka_unit_test_setup_teardown(budget_is_exact, setup, teardown),
-		cmocka_unit_test_setup_teardown(long_string_instruction_uses_up_the_budget, setup, teardown),
-		cmocka_unit_test_setup_teardown(ports_reach_the_machine, setup, teardown),
-		cmocka_unit_test_setup_teardown(pause_gives_way_when_one_thread_runs_several_processors, setup, teardown),
+		ON_BOTH_ENGINES(loop_runs_in_long_mode, setup, teardown),
+		ON_BOTH_ENGINES(loop_runs_in_protected_mode, setup, teardown),
+		ON_BOTH_ENGINES(loop_runs_in_real_mode, setup, teardown),
+		ON_BOTH_ENGINES(calls_return, setup, teardown),
+		ON_BOTH_ENGINES(budget_is_exact, setup, teardown),
+		ON_BOTH_ENGINES(long_string_instruction_uses_up_the_budget, setup, teardown),
+		ON_BOTH_ENGINES(ports_reach_the_machine, setup, teardown),
+		ON_BOTH_ENGINES(pause_gives_way_when_one_thread_runs_several_processors, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

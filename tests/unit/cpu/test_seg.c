@@ -264,8 +264,6 @@ static void far_returns_stay_or_go_outward(void **state)
 	assert_int_equal(frame32(3), 0x21000);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

@@ -17,7 +17,7 @@ CODE(function, 64, "mov eax, 0\n ret");
 
 static int setup2(void **state)
 {
-	(void)state;
+	fake_engine = engine_of(state);
 	m = fake_machine_new(2, NULL);
 	return 0;
 }
@@ -100,7 +100,8 @@ static void code_written_by_another_processor_is_seen_after_it_says_so(void **st
 	assert_int_equal(le32(m->ram + DATA_AT + 0x40), 300);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup2, teardown)
+#undef TEST
+#define TEST(name) ON_BOTH_ENGINES(name, setup2, teardown)
 
 int main(void)
 {

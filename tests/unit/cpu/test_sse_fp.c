@@ -128,16 +128,16 @@ static void string_compare_finds_the_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(sse_needs_osfxsr_and_no_emulation, bench_setup),
-		cmocka_unit_test_setup(legacy_memory_operands_must_be_aligned, bench_setup),
-		cmocka_unit_test_setup(store_across_a_page_that_faults_writes_nothing, bench_setup),
-		cmocka_unit_test_setup(unmasked_exception_keeps_the_result_and_sets_its_flag, bench_setup),
-		cmocka_unit_test_setup(a_flag_that_is_set_already_raises_nothing, bench_setup),
-		cmocka_unit_test_setup(rounding_mode_of_the_guest_is_not_that_of_the_host, bench_setup),
-		cmocka_unit_test_setup(legacy_forms_keep_the_upper_half_and_vex_forms_clear_it, bench_setup),
-		cmocka_unit_test_setup(ldmxcsr_refuses_reserved_bits, bench_setup),
-		cmocka_unit_test_setup(crc32_agrees_with_the_check_value, bench_setup),
-		cmocka_unit_test_setup(string_compare_finds_the_end, bench_setup),
+		TEST(sse_needs_osfxsr_and_no_emulation),
+		TEST(legacy_memory_operands_must_be_aligned),
+		TEST(store_across_a_page_that_faults_writes_nothing),
+		TEST(unmasked_exception_keeps_the_result_and_sets_its_flag),
+		TEST(a_flag_that_is_set_already_raises_nothing),
+		TEST(rounding_mode_of_the_guest_is_not_that_of_the_host),
+		TEST(legacy_forms_keep_the_upper_half_and_vex_forms_clear_it),
+		TEST(ldmxcsr_refuses_reserved_bits),
+		TEST(crc32_agrees_with_the_check_value),
+		TEST(string_compare_finds_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

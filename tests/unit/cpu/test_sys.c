@@ -224,8 +224,6 @@ static void mwait_returns_and_is_the_kernels(void **state)
 	assert_int_equal(run(), 6);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
