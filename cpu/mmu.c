@@ -547,9 +547,11 @@ bool tlb_fill(struct cpu *c, uint64_t linear, bool write)
 	uint8_t *host;
 	bool ram;
 
+	c->xe.fill_error = -1;
 	if (long_mode(c) && !canonical(linear))         /* the walk does not see the upper bits */
 		return false;
-	if (walk(c, linear, write ? ACC_WRITE : ACC_READ, index == TLB_USER, index == TLB_SMAP, &w) >= 0)
+	c->xe.fill_error = walk(c, linear, write ? ACC_WRITE : ACC_READ, index == TLB_USER, index == TLB_SMAP, &w);
+	if (c->xe.fill_error >= 0)
 		return false;
 	host = phys_page(c, w.gpa, &ram);
 	if (!host || (write && !ram) || !(c->s.cr0 & CR0_PG || linear <= UINT32_MAX))

@@ -183,6 +183,7 @@ struct xlat_env {
 	uint32_t mxcsr;                 /* the host's default */
 	uint64_t window[8];             /* host addresses of what a block touches more than once */
 	uint8_t fpu;                    /* vector state is on the host's units: 0 no, 1 x87 and SSE, 2 AVX too */
+	int32_t fill_error;             /* the last TLB fill that failed: error code of its page fault, -1: it was none */
 	uint32_t load_fpu;              /* it goes there with the next entry */
 	atomic_int thread;              /* that runs this processor, as the kernel numbers it */
 };

@@ -20,6 +20,7 @@ bool xlat_fill(struct cpu *c, uint64_t linear, uint32_t arg, bool write)
 	x->count.fills++;
 	x->cause_write = write;
 	x->cause = SLOW_ATTENTION;
+	c->xe.fill_error = -1;
 	if ((linear & 0xfff) + size > 4096) {
 		x->cause = SLOW_CROSS;
 		return false;

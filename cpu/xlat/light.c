@@ -42,6 +42,13 @@ bool xlat_is_light(const struct cpu *c, const struct insn *i)
 	}
 }
 
+static uint64_t rip_of(const struct cpu *c, const struct xblock *b, unsigned k)
+{
+	uint64_t rip = b->rip + b->site[k].guest;
+
+	return code64(c) ? rip : (uint32_t)rip;
+}
+
 /* Where translated code for RIP may be; NULL: it is for the dispatcher to look. */
 static void *here(struct cpu *c)
 {
@@ -51,26 +58,100 @@ static void *here(struct cpu *c)
 }
 
 /*
- * Instruction of an exit_arg: done when this returns.  Where to go on, with T0 = RIP and flags in the image, or NULL: to the
- * dispatcher.
+ * Instruction k of b, by its handler.  Where to go on, with T0 = RIP and flags in the image, or NULL: it is for the dispatcher
+ * to look.
  */
-void *xlat_light(struct cpu *c, uint32_t arg)
+static void *run(struct cpu *c, struct xblock *b, unsigned k)
 {
-	struct xlat *x = c->x;
-	struct xblock *b = x->block[arg >> (ARG_INSN_BITS + ARG_SIZE_BITS)];
-	unsigned k = arg >> ARG_SIZE_BITS & ((1 << ARG_INSN_BITS) - 1);
-	uint64_t rip = b->rip + b->site[k].guest, next = b->rip + b->site[k + 1].guest;
+	uint64_t next = rip_of(c, b, k + 1);
 
-	if (!code64(c)) {
-		rip = (uint32_t)rip;
-		next = (uint32_t)next;
-	}
-	x->count.light[b->slow[k]->insn.op]++;
 	flags_from_image(c);
-	c->s.rip = rip;
+	c->s.rip = rip_of(c, b, k);
 	interp_one(c, b->slow[k]);
 	flags_to_image(c);
-	if (c->s.rip == next && !c->leave && b->b.valid && !c->step && !c->s.shadow && !c->debug_hit && k + 1 < b->b.n)
-		return xlat_rx(x, b->host + b->site[k + 1].host);
+	c->xe.exit_kind = EXIT_DONE;
+	if (c->s.rip == next && !c->leave && b->b.valid && !c->step && !c->s.shadow && !c->debug_hit && k + 1 < b->b.n && !b->site[k + 1].fpu)
+		return xlat_rx(c->x, b->host + b->site[k + 1].host);
 	return here(c);
+}
+
+static struct xblock *block_of(const struct xlat *x, uint32_t arg)
+{
+	return x->block[arg >> (ARG_INSN_BITS + ARG_SIZE_BITS)];
+}
+
+static unsigned insn_of(uint32_t arg)
+{
+	return arg >> ARG_SIZE_BITS & ((1 << ARG_INSN_BITS) - 1);
+}
+
+/* The instruction of an exit_arg is one that xlat_is_light(). */
+void *xlat_light(struct cpu *c, uint32_t arg)
+{
+	struct xblock *b = block_of(c->x, arg);
+	unsigned k = insn_of(arg);
+
+	c->x->count.light[b->slow[k]->insn.op]++;
+	return run(c, b, k);
+}
+
+/* b->slow[k] of an instruction that has code of its own.  False: no room, or the bytes are changing. */
+static bool decode(struct cpu *c, struct xblock *b, unsigned k)
+{
+	unsigned len = b->site[k + 1].guest - b->site[k].guest;
+	struct generic *g;
+	struct insn i;
+
+	if (b->slow[k])
+		return true;
+	if (insn_decode(&i, b->b.code + b->site[k].guest, len, code64(c) ? 64 : 32) != DECODE_OK || i.len != len)
+		return false;
+	interp_gate(c, &i);
+	g = code_alloc(c, sizeof(*g));
+	if (!g)
+		return false;
+	interp_generic(g, &i);
+	b->slow[k] = g;
+	return true;
+}
+
+static void *page_fault(struct cpu *c, struct xblock *b, unsigned k)
+{
+	c->x->count.slow[SLOW_FAULT][c->x->cause_write]++;
+	flags_from_image(c);
+	c->s.rip = rip_of(c, b, k);
+	c->s.cr2 = c->xe.fill_at;
+	c->fault_vector = VEC_PF;
+	c->fault_code = (uint32_t)c->xe.fill_error;
+	exception(c);
+	flags_to_image(c);
+	c->xe.exit_kind = EXIT_DONE;
+	return here(c);
+}
+
+/*
+ * A load or store of the instruction of an exit_arg could not go into the TLB.  If it faults, the handler's first instruction is
+ * next.  Otherwise (a device, a page with code, two pages) the instruction is done by the interpreter's handler.
+ */
+void *xlat_access(struct cpu *c, uint32_t arg)
+{
+	struct xlat *x = c->x;
+	struct xblock *b = block_of(x, arg);
+	unsigned k = insn_of(arg), size = arg & ((1 << ARG_SIZE_BITS) - 1);
+	bool canonic = !code64(c) || canonical(c->xe.fill_at);
+
+	if (c->all->config.icount || size > 3)
+		goto slow;
+	/* Of vectors, alignment counts before pages. */
+	if (c->xe.fill_error >= 0 && canonic)
+		return page_fault(c, b, k);
+	if (!decode(c, b, k) || b->slow[k]->insn.op >= OP_INS || b->slow[k]->insn.op == OP_CRC32 || b->slow[k]->insn.traits & (INSN_X87 | INSN_MMX | INSN_SSE | INSN_AVX))
+		goto slow;
+	if (canonic) {
+		x->count.slow[x->cause][x->cause_write]++;
+		return run(c, b, k);
+	}
+slow:
+	c->xe.exit_kind = EXIT_SLOW;
+	return NULL;
 }

@@ -150,8 +150,44 @@ static uint32_t make_exit(struct xlat *x, struct buf *b, enum exit_kind kind, co
 	return at;
 }
 
+/* All is in memory and RDI, RSI are set: an instruction by C, which says where to go on. */
+static void make_light_call(struct buf *b, const void *function, const uint8_t *stored)
+{
+	uint8_t *out, *out2;
+	unsigned k;
+
+	call_c(b, function);
+	emit_op(b, 0x85 | EO_W, HAX, rm_reg(HAX));                      /* TEST */
+	out = emit_jcc(b, 4);
+	emit_alu_imm(b, false, 7, CPU(attention), 0);
+	out2 = emit_jcc(b, 5);
+	emit_mov_rr(b, true, T1, HAX);
+	for (k = 0; k < 16; k++)
+		if (host_of(k) >= 0)
+			load_gpr(b, k);
+	emit_load(b, true, T0, CPU(s.rip));
+	emit_op(b, 0xff, 4, rm_reg(T1));
+	emit_here(b, out);
+	emit_here(b, out2);
+	emit_jmp_to(b, stored);                                         /* exit_kind was set by C */
+}
+
+static uint32_t make_light(struct xlat *x, struct buf *b, const uint8_t *stored)
+{
+	uint32_t at = (uint32_t)(b->p - x->rw);
+	unsigned k;
+
+	for (k = 0; k < 16; k++)
+		if (host_of(k) >= 0)
+			store_gpr(b, k);
+	emit_load(b, true, HDI, ENV(self));
+	emit_mov_rr(b, false, HSI, T1);
+	make_light_call(b, (const void *)xlat_light, stored);
+	return at;
+}
+
 /* Calls C with the processor, T0, T1 and `extra`; AL 0: the instruction is for the interpreter.  Called: RSP is off by 8. */
-static uint32_t make_call(struct xlat *x, struct buf *b, const void *function, int extra, uint32_t mask, bool fpu)
+static uint32_t make_call(struct xlat *x, struct buf *b, const void *function, int extra, uint32_t mask, bool fpu, const uint8_t *stored)
 {
 	uint32_t at = (uint32_t)(b->p - x->rw);
 	uint8_t *fail, *live, *out, *fail2;
@@ -189,6 +225,15 @@ static uint32_t make_call(struct xlat *x, struct buf *b, const void *function, i
 	emit8(b, 0xc3);
 	emit_here(b, fail);
 	emit_here(b, fail2);
+	if (!fpu) {
+		for (k = 0; k < sizeof(kept); k++)
+			store_gpr(b, kept[k]);                          /* of the same numbers: RSP is elsewhere */
+		emit_alu_imm(b, true, 0, rm_reg(HSP), 8);
+		emit_load(b, true, HDI, ENV(self));
+		emit_load(b, false, HSI, ENV(exit_arg));
+		make_light_call(b, (const void *)xlat_access, stored);
+		return at;
+	}
 	for (k = 0; k < sizeof(volatile_regs); k++)
 		load_gpr(b, volatile_regs[k]);
 	emit_alu_imm(b, true, 0, rm_reg(HSP), 8);
@@ -196,36 +241,6 @@ static uint32_t make_call(struct xlat *x, struct buf *b, const void *function, i
 	/* exit_arg has the size of the access below the instruction's number. */
 	out = x->rw + x->stub.slow_saved;
 	emit_jmp_to(b, out);
-	return at;
-}
-
-/* An instruction by xlat_light(): general registers to memory and back; it says where to go on. */
-static uint32_t make_light(struct xlat *x, struct buf *b, const uint8_t *stored)
-{
-	uint32_t at = (uint32_t)(b->p - x->rw);
-	uint8_t *out, *out2;
-	unsigned k;
-
-	for (k = 0; k < 16; k++)
-		if (host_of(k) >= 0)
-			store_gpr(b, k);
-	emit_load(b, true, HDI, ENV(self));
-	emit_mov_rr(b, false, HSI, T1);
-	call_c(b, (const void *)xlat_light);
-	emit_op(b, 0x85 | EO_W, HAX, rm_reg(HAX));                      /* TEST */
-	out = emit_jcc(b, 4);
-	emit_alu_imm(b, false, 7, CPU(attention), 0);
-	out2 = emit_jcc(b, 5);
-	emit_mov_rr(b, true, T1, HAX);
-	for (k = 0; k < 16; k++)
-		if (host_of(k) >= 0)
-			load_gpr(b, k);
-	emit_load(b, true, T0, CPU(s.rip));
-	emit_op(b, 0xff, 4, rm_reg(T1));
-	emit_here(b, out);
-	emit_here(b, out2);
-	store_imm32(b, ENV(exit_kind), EXIT_DONE);
-	emit_jmp_to(b, stored);
 	return at;
 }
 
@@ -257,9 +272,9 @@ void xlat_make_stubs(struct cpu *c, struct xlat *x)
 	x->stub.abort = make_exit(x, &b, EXIT_ABORT, abort);
 	x->stub.enter = (uint32_t)(b.p - x->rw);
 	make_enter(&b, x->rw + x->stub.abort, mask);
-	x->stub.fill_read = make_call(x, &b, (const void *)xlat_fill, false, mask, false);
-	x->stub.fill_write = make_call(x, &b, (const void *)xlat_fill, true, mask, false);
-	x->stub.fpu = make_call(x, &b, (const void *)xlat_fpu_ready, 0, mask, true);
+	x->stub.fill_read = make_call(x, &b, (const void *)xlat_fill, false, mask, false, stored);
+	x->stub.fill_write = make_call(x, &b, (const void *)xlat_fill, true, mask, false, stored);
+	x->stub.fpu = make_call(x, &b, (const void *)xlat_fpu_ready, 0, mask, true, stored);
 	x->stub.light = make_light(x, &b, stored);
 	x->stub.save_fpu = make_save(x, &b, mask);
 	x->first = STUB_BYTES;

@@ -131,6 +131,7 @@ unsigned xlat_ind_table(struct cpu *c);                 /* which of the tables t
 /* light.c: instructions by the interpreter's handlers, without leaving. */
 bool xlat_is_light(const struct cpu *c, const struct insn *i);
 void *xlat_light(struct cpu *c, uint32_t arg);
+void *xlat_access(struct cpu *c, uint32_t arg);
 
 /* Flags between the engines: the image is AX after LAHF and SETO AL. */
 static inline void flags_from_image(struct cpu *c)
