@@ -23,12 +23,14 @@ enum {
 	ARENA_BYTES = 32 << 20,
 	HASH_BITS = 17, PAGE_HASH_BITS = 10,
 	PAGES = 16384,                  /* pages of RAM with code of one processor */
+	IDLE_STORES = 32,               /* a page without blocks is given up after so many */
 };
 
 struct code_page {
 	uint64_t page;
 	uint64_t granules;
 	struct block *blocks;           /* linked through page_next[]: [1] for blocks whose page2 this is */
+	unsigned idle;                  /* stores since it had a block */
 	struct code_page *next;         /* in the hash, or free */
 };
 
@@ -284,6 +286,7 @@ static void link_page(struct cpu *c, struct block *b, unsigned n)
 		*page_bucket(k, page) = p;
 	}
 	b->page_next[n] = p->blocks;
+	p->idle = 0;
 	p->blocks = b;
 	p->granules |= block_granules(b, n);
 }
@@ -363,6 +366,16 @@ static void drop_block(struct cpu *c, struct block *b)
 		c->leave = true;
 }
 
+/*
+ * A store to a page whose blocks are all gone.  Code that is rewritten will soon be decoded again, so the page keeps its
+ * mark for a while: giving write tags back and taking them off again is the dearer.
+ */
+static void store_to_idle(struct cpu *c, struct code_page *p)
+{
+	if (p && !p->blocks && ++p->idle > IDLE_STORES)
+		free_page(c, p);
+}
+
 /* After blocks of p went: what remains, here and for all to see. */
 static void settle_page(struct cpu *c, struct code_page *p)
 {
@@ -370,10 +383,6 @@ static void settle_page(struct cpu *c, struct code_page *p)
 	size_t at = code_index(p->page);
 	struct block *b;
 
-	if (!p->blocks) {
-		free_page(c, p);
-		return;
-	}
 	p->granules = 0;
 	for (b = p->blocks; b; b = *page_link(b, p->page))
 		p->granules |= block_granules(b, page_link(b, p->page) == &b->page_next[1]);
@@ -391,6 +400,10 @@ static void drop_granules(struct cpu *c, uint64_t page, uint64_t granules)
 
 	if (!p) {
 		/* Marked, but the decoder has added no block yet: it will compare the bytes. */
+		return;
+	}
+	if (!p->blocks) {
+		store_to_idle(c, p);
 		return;
 	}
 	for (b = p->blocks; b; b = next) {
@@ -413,12 +426,15 @@ static void drop_granules(struct cpu *c, uint64_t page, uint64_t granules)
 void code_stored_slow(struct cpu *c, uint64_t gpa, unsigned len)
 {
 	struct cpus *s = c->all;
-	uint64_t hit = granules_of(gpa, len) & atomic_load(&s->code_granules[code_index(gpa)]);
+	uint64_t granules = atomic_load(&s->code_granules[code_index(gpa)]), hit = granules_of(gpa, len) & granules;
 	uint8_t by;
 	unsigned k;
 
-	if (!hit)
+	if (!hit) {
+		if (!granules)
+			store_to_idle(c, find_page(c->code, gpa & ~0xfffull));
 		return;
+	}
 	by = atomic_load(&s->code_by[code_index(gpa)]);
 	for (k = 0; k < s->count; k++)
 		if (k != c->index && by & 1u << k)
@@ -447,6 +463,7 @@ void cpus_code_written(struct cpus *s, uint64_t gpa, size_t len)
 static void drop_everything(struct cpu *c)
 {
 	struct code_cache *k = c->code;
+	struct code_page *p;
 	size_t n;
 	struct block *b;
 
@@ -454,10 +471,10 @@ static void drop_everything(struct cpu *c)
 		for (b = k->pages[n].blocks; b; b = *page_link(b, k->pages[n].page))
 			b->valid = false;
 	memset(k->hash, 0, sizeof(k->hash));
-	for (n = 0; n < PAGES; n++)
-		if (k->pages[n].blocks) {
-			k->pages[n].blocks = NULL;
-			unmark(c, k->pages[n].page);
+	for (n = 0; n < ARRAY_SIZE(k->page_hash); n++)
+		for (p = k->page_hash[n]; p; p = p->next) {
+			p->blocks = NULL;
+			unmark(c, p->page);
 		}
 	free_all_pages(k);
 	if (c->x)
@@ -474,8 +491,24 @@ void code_flush(struct cpu *c)
 	c->code->stale = false;
 }
 
+static void free_idle_pages(struct cpu *c)
+{
+	struct code_cache *k = c->code;
+	struct code_page *p, *next;
+	size_t n;
+
+	for (n = 0; n < ARRAY_SIZE(k->page_hash); n++)
+		for (p = k->page_hash[n]; p; p = next) {
+			next = p->next;
+			if (!p->blocks)
+				free_page(c, p);
+		}
+}
+
 bool code_room(struct cpu *c)
 {
+	if (!pages_left(c->code))
+		free_idle_pages(c);
 	return !c->code->stale && pages_left(c->code) && ARENA_BYTES - c->code->used > 64 << 10;
 }
 
