@@ -61,7 +61,7 @@ static bool gen_swapgs(struct gen *g)
 /* STAC, CLAC: other rules for memory from here on, that is another key, another TLB, another block. */
 static bool gen_ac(struct gen *g, bool set)
 {
-	uint32_t key = set ? g->key & ~(uint32_t)KEY_SMAP : g->key | KEY_SMAP;
+	uint32_t key = (set ? g->key & ~(uint32_t)KEY_SMAP : g->key | KEY_SMAP) & ~(uint32_t)KEY_PLAIN;
 	struct tlb *tlb = &g->c->tlbs[set ? TLB_KERNEL : TLB_SMAP];
 
 	if (!(g->c->s.cr4 & CR4_SMAP))

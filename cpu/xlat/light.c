@@ -70,7 +70,8 @@ static void *run(struct cpu *c, struct xblock *b, unsigned k)
 	interp_one(c, b->slow[k]);
 	flags_to_image(c);
 	c->xe.exit_kind = EXIT_DONE;
-	if (c->s.rip == next && !c->leave && b->b.valid && !c->step && !c->s.shadow && !c->debug_hit && k + 1 < b->b.n && !b->site[k + 1].fpu)
+	if (c->s.rip == next && !c->leave && b->b.valid && !c->step && !c->s.shadow && !c->debug_hit && k + 1 < b->b.n && !b->site[k + 1].fpu &&
+	    !b->site[k + 1].window)
 		return xlat_rx(c->x, b->host + b->site[k + 1].host);
 	return here(c);
 }
