@@ -348,7 +348,7 @@ static void clear_all(struct tlb *t)
 	for (kind = 0; kind < 2; kind++)
 		for (slot = 0; slot < TLB_SIZE; slot++)
 			clear_slot(t, kind, slot);
-	t->uses = 0;
+	t->locals = 0;
 	t->large[0] = t->large[1] = false;
 }
 
@@ -360,51 +360,36 @@ void mmu_init(struct cpu *c)
 		clear_all(&c->tlbs[t]);
 }
 
-/* The slots that may be in use, one by one: kind and slot of number k. */
-static unsigned used_slots(const struct tlb *t)
+/* A page that is not global enters a slot.  Most flushes are for these, and they are few. */
+static void note_local(struct tlb *t, unsigned kind, unsigned slot)
 {
-	return t->uses <= ARRAY_SIZE(t->used) ? t->uses : 2 * TLB_SIZE;
+	if (t->locals < ARRAY_SIZE(t->local))
+		t->local[t->locals] = (uint16_t)(kind << TLB_BITS | slot);
+	t->locals++;
 }
 
-static unsigned used_slot(const struct tlb *t, unsigned k, unsigned *kind)
+static void flush_locals(struct tlb *t)
 {
-	unsigned slot = t->uses <= ARRAY_SIZE(t->used) ? t->used[k] : k;
+	unsigned n = t->locals, k, slot, kind;
 
-	*kind = slot >> TLB_BITS;
-	return slot & (TLB_SIZE - 1);
-}
-
-static void note_used(struct tlb *t, unsigned kind, unsigned slot)
-{
-	if (t->uses < ARRAY_SIZE(t->used))
-		t->used[t->uses] = (uint16_t)(kind << TLB_BITS | slot);
-	t->uses++;
+	if (n <= ARRAY_SIZE(t->local)) {
+		for (k = 0; k < n; k++)
+			clear_slot(t, t->local[k] >> TLB_BITS, t->local[k] & (TLB_SIZE - 1));
+	} else {
+		for (kind = 0; kind < 2; kind++)
+			for (slot = 0; slot < TLB_SIZE; slot++)
+				if (!(t->page[kind][slot].gpa & TLB_GLOBAL))
+					clear_slot(t, kind, slot);
+	}
+	t->locals = 0;
 }
 
 static void flush_one(struct tlb *t, bool keep_global)
 {
-	unsigned n = used_slots(t), k, slot, kind, kept = 0;
-
-	if (!keep_global) {
-		for (k = 0; k < n; k++) {
-			slot = used_slot(t, k, &kind);
-			clear_slot(t, kind, slot);
-		}
-		t->uses = 0;
-		t->large[0] = t->large[1] = false;
-		return;
-	}
-	for (k = 0; k < n; k++) {
-		slot = used_slot(t, k, &kind);
-		if (!(t->page[kind][slot].gpa & TLB_GLOBAL)) {
-			clear_slot(t, kind, slot);
-			continue;
-		}
-		if (kept < ARRAY_SIZE(t->used))
-			t->used[kept] = (uint16_t)(kind << TLB_BITS | slot);
-		kept++;
-	}
-	t->uses = kept;
+	if (keep_global)
+		flush_locals(t);
+	else
+		clear_all(t);
 }
 
 void tlb_flush(struct cpu *c, bool keep_global)
@@ -430,12 +415,11 @@ void tlb_flush_page(struct cpu *c, uint64_t linear)
 		clear_slot(tlb, TLB_READ, slot);
 		clear_slot(tlb, TLB_WRITE, slot);
 		/* A page of 2 MB or more may have filled other slots; drop all such on this half of the addresses. */
-		for (k = 0; tlb->large[linear >> 63] && k < used_slots(tlb); k++) {
-			unsigned kind, other = used_slot(tlb, k, &kind);
-			const struct tlb_page *page = &tlb->page[kind][other];
+		for (k = 0; tlb->large[linear >> 63] && k < 2 * TLB_SIZE; k++) {
+			const struct tlb_page *page = &tlb->page[k >> TLB_BITS][k & (TLB_SIZE - 1)];
 
 			if (page->gpa & TLB_LARGE && (page->linear ^ linear) >> 30 == 0)
-				clear_slot(tlb, kind, other);
+				clear_slot(tlb, k >> TLB_BITS, k & (TLB_SIZE - 1));
 		}
 	}
 	for (k = 0; k < ARRAY_SIZE(c->itlb[0]); k++)
@@ -446,19 +430,53 @@ void tlb_flush_page(struct cpu *c, uint64_t linear)
 	code_map_changed(c, false);
 }
 
+static unsigned tagged_bucket(uint64_t gpa) { return gpa >> 12 & 4095; }
+
+/* Whether a slot has a write tag for a page of this bucket. */
+static bool holds_tag(const struct cpu *c, unsigned t, unsigned slot, unsigned bucket)
+{
+	const struct tlb *tlb = &c->tlbs[t];
+
+	return tlb->e[TLB_WRITE][slot].tag == tlb->page[TLB_WRITE][slot].linear && tlb->e[TLB_WRITE][slot].host &&
+	       tagged_bucket(tlb->page[TLB_WRITE][slot].gpa) == bucket;
+}
+
+/* Remember which slot it was that just got a write tag for gpa. */
+static void note_tagged(struct cpu *c, unsigned t, unsigned slot, uint64_t gpa)
+{
+	unsigned n = tagged_bucket(gpa);
+	bool alone = c->tagged[n].count == 0 || (c->tagged[n].slot == slot && c->tagged[n].tlb == t) ||
+		     !holds_tag(c, c->tagged[n].tlb, c->tagged[n].slot, n);
+
+	c->tagged[n].count = alone && c->tagged[n].count < 2 ? 1 : 2;
+	c->tagged[n].slot = (uint16_t)slot;
+	c->tagged[n].tlb = (uint8_t)t;
+}
+
+static void untag_slot(struct cpu *c, unsigned t, unsigned slot, uint64_t gpa)
+{
+	if (PAGE_OF(c->tlbs[t].page[TLB_WRITE][slot].gpa) == gpa)
+		c->tlbs[t].e[TLB_WRITE][slot].tag = tlb_never(slot);
+}
+
 void tlb_untag(struct cpu *c, uint64_t gpa)
 {
-	unsigned t, k, kind, slot;
+	unsigned n = tagged_bucket(gpa), t, slot, others = 0;
 
+	if (c->tagged[n].count == 0)
+		return;
+	if (c->tagged[n].count == 1) {
+		untag_slot(c, c->tagged[n].tlb, c->tagged[n].slot, gpa);
+		return;
+	}
 	for (t = 0; t < TLB_NEVER; t++) {
-		struct tlb *tlb = &c->tlbs[t];
-
-		for (k = 0; k < used_slots(tlb); k++) {
-			slot = used_slot(tlb, k, &kind);
-			if (kind == TLB_WRITE && PAGE_OF(tlb->page[kind][slot].gpa) == gpa)
-				tlb->e[kind][slot].tag = tlb_never(slot);
+		for (slot = 0; slot < TLB_SIZE; slot++) {
+			untag_slot(c, t, slot, gpa);
+			others += holds_tag(c, t, slot, n);
 		}
 	}
+	if (!others)
+		c->tagged[n].count = 0;
 }
 
 void mmu_remapped(struct cpu *c)
@@ -498,8 +516,8 @@ static struct tlb_entry *fill(struct cpu *c, unsigned index, uint64_t linear, co
 	unsigned slot = (unsigned)(linear >> 12) & (TLB_SIZE - 1);
 	struct tlb_entry *e = &t->e[write][slot];
 
-	if (e->host == NULL)
-		note_used(t, write, slot);
+	if (!w->global && (e->host == NULL || t->page[write][slot].gpa & TLB_GLOBAL))
+		note_local(t, write, slot);
 	e->host = host;
 	e->tag = write && !code_may_write_tag(c, w->gpa) ? tlb_never(slot) : PAGE_OF(linear);
 	t->page[write][slot] = (struct tlb_page){
@@ -507,6 +525,8 @@ static struct tlb_entry *fill(struct cpu *c, unsigned index, uint64_t linear, co
 	};
 	if (w->large)
 		t->large[linear >> 63] = true;
+	if (write && e->tag == PAGE_OF(linear))
+		note_tagged(c, index, slot, w->gpa);
 	return e;
 }
 

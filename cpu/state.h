@@ -106,8 +106,8 @@ enum { TLB_KERNEL, TLB_USER, TLB_SMAP /* kernel, user pages refused */, TLB_NEVE
 struct tlb {
 	struct tlb_entry e[2][TLB_SIZE];        /* TLB_READ, TLB_WRITE */
 	struct tlb_page page[2][TLB_SIZE];
-	uint16_t used[1024];            /* slots filled since the last flush, TLB_SIZE added for stores, while `uses` fits */
-	unsigned uses;
+	uint16_t local[1024];           /* slots filled with pages that are not global since the last flush, TLB_SIZE added for */
+	unsigned locals;                /* stores; more than fit: any may be */
 	bool large[2];                  /* a page over 4 KB was filled in, by the top bit of the address */
 };
 /* A tag that no address which selects this slot can match: its page number selects another slot. */
@@ -270,6 +270,7 @@ struct cpu {
 	bool no_fast;                   /* tests: every instruction through its generic handler */
 	struct { uint64_t gpa; uint8_t *host; bool writable, valid; } phys[64];  /* answers of ops->page for table walks */
 	struct tlb tlbs[TLB_COUNT];
+	struct { uint16_t slot; uint8_t tlb, count; } tagged[4096];      /* by physical page: the slot with its write tag; count 2: several */
 	struct { uint64_t page, gpa; uint8_t *host; } itlb[2][256];
 	void *indirect[IND_TABLES][65536];      /* by the low bits of RIP: where translated code for it may be; last: not cleared when made */
 };
