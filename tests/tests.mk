@@ -72,6 +72,11 @@ afl: ## F=name T=seconds: AFL++ on tests/fuzz/fuzz_NAME.c
 build/afl/run_%: build/afl/tests/fuzz/fuzz_%.o build/afl/libfake.a $$(call fuzz_needs,$$*)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -pthread -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
+seeds: $(O)/tenbox-net ## inputs of fuzz_unet_frames anew, from captures that the tests of tests/netns make
+	$(Q)mkdir -p build/captures && rm -f build/captures/*
+	$(Q)cd tests/netns && CAPTURES=$(abspath build/captures) TENBOX_NET=$(abspath $(O)/tenbox-net) python3 run.py $(W)
+	$(Q)python3 tests/fuzz/seeds.py build/captures tests/fuzz/seeds/unet_frames
+
 layers: ## who may include whom
 	$(Q)tests/check_layers $(foreach p,$(PARTS),$(p) "$(needs_$(p))")
 
@@ -116,4 +121,4 @@ bench: $(O)/tenbox $(O)/tenbox-net $(bench_bin) $(guestmark) ## figures, side by
 	$(Q)tools/build-guest amd64
 	$(Q)python3 tests/bench/bench.py $(O) $(if $(ACCEL),--accel $(ACCEL)) $(BENCH) $(B)
 
-.PHONY: netns unit diff fuzzreplay fuzz afl layers pure headers guest soak bench
+.PHONY: netns unit diff fuzzreplay fuzz afl seeds layers pure headers guest soak bench

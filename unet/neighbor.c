@@ -3,7 +3,7 @@
  * Who on the link has which address, for both families: arp.c and ndp.c ask and learn, this file keeps.
  *
  * The table is a flow table: found by hash, the least recently used goes when it is full.  Packets for an address whose
- * MAC is not known wait, a few of them, for at most ASK_MAX requests.
+ * MAC is not known wait, a own of them, for at most ASK_MAX requests.
  */
 #include "lwip/pbuf.h"
 #include "unet/stack.h"
@@ -120,6 +120,7 @@ bool neighbor_output(struct unet *u, const struct addr *dst, const struct addr *
 		     const struct facts *facts, bool may_wait)
 {
 	struct neighbor *n = find(u, dst);
+	struct pbuf *own;
 	uint8_t mac[6];
 
 	unet_source_mac(u, src, mac);
@@ -136,7 +137,13 @@ bool neighbor_output(struct unet *u, const struct addr *dst, const struct addr *
 		pbuf_free(p);
 		return true;
 	}
-	n->held[n->held_count] = (struct out_frame){ .p = p };
+	own = netif_own(p);             /* it may point into a ring of TCP's, which goes on */
+	if (!own) {
+		u->counters.dropped_neighbor++;
+		pbuf_free(p);
+		return true;
+	}
+	n->held[n->held_count] = (struct out_frame){ .p = own };
 	if (facts)
 		n->held[n->held_count].facts = *facts;
 	memcpy(n->held[n->held_count].eth + 6, mac, 6);

@@ -99,19 +99,21 @@ static struct out_frame *nth(struct unet *u, uint32_t i)
 	return &u->out[(u->out_first + i) % OUT_QUEUE];
 }
 
-/* More pieces than OUT_IOV: make one of them. */
-static struct pbuf *in_few_pieces(struct pbuf *p)
+struct pbuf *netif_own(struct pbuf *p)
 {
-	struct pbuf *q;
+	struct pbuf *q = pbuf_alloc(PBUF_RAW, p->tot_len, PBUF_RAM);
 
-	if (pbuf_clen(p) <= OUT_IOV)
-		return p;
-	q = pbuf_alloc(PBUF_RAW, p->tot_len, PBUF_RAM);
 	if (q) {
 		pbuf_copy(q, p);
 		pbuf_free(p);
 	}
 	return q;
+}
+
+/* More pieces than OUT_IOV: make one of them. */
+static struct pbuf *in_few_pieces(struct pbuf *p)
+{
+	return pbuf_clen(p) <= OUT_IOV ? p : netif_own(p);
 }
 
 bool netif_queue(struct unet *u, const uint8_t dst[6], const uint8_t src[6], uint16_t type, struct pbuf *p,
@@ -182,6 +184,7 @@ void netif_flush(struct unet *u)
 		}
 		u->out_first = (u->out_first + (uint32_t)sent) % OUT_QUEUE;
 		u->out_count -= (uint32_t)sent;
+		u->out_done += sent;
 		u->out_full = sent < n;
 	}
 	u->flushing = false;
@@ -192,6 +195,7 @@ void netif_free_queue(struct unet *u)
 	for (; u->out_count; u->out_count--) {
 		pbuf_free(u->out[u->out_first].p);
 		u->out_first = (u->out_first + 1) % OUT_QUEUE;
+		u->out_done++;
 	}
 }
 

@@ -142,6 +142,7 @@ struct unet {
 	/* netif.c */
 	struct out_frame out[OUT_QUEUE];
 	uint32_t out_first, out_count;
+	uint64_t out_done;              /* frames that have left the queue, ever */
 	bool out_full;                  /* the far end is full: port_ready will call */
 	unsigned depth;                 /* of unet_enter */
 	bool flushing, missed_input;
@@ -166,7 +167,7 @@ struct unet {
 	} chains[CHAINS];
 	struct timer ack_timer;
 	uint32_t marks;                 /* flows with urgent data for the guest */
-	struct ring *free_rings;
+	struct ring *free_rings, *parked_rings, *last_parked;
 	uint32_t rings, ring_limit, free_ring_count;
 	struct rx_piece *pieces;
 	uint32_t piece_count;
@@ -216,6 +217,8 @@ void netif_free_queue(struct unet *u);
 bool netif_queue(struct unet *u, const uint8_t dst[6], const uint8_t src[6], uint16_t type, struct pbuf *p,
 		 const struct facts *facts, bool may_wait);
 void netif_flush(struct unet *u);
+/* The packet in memory of its own, for one that must wait for long; NULL, with p still the caller's, if there is none. */
+struct pbuf *netif_own(struct pbuf *p);
 /* Whether there is room for data that can wait. */
 static inline bool netif_room(const struct unet *u) { return !u->out_full && u->out_count < OUT_DATA; }
 

@@ -280,6 +280,8 @@ static void drop(struct tcp_flow *f)
 		unchain(f, i);
 	engine_timed(&f->timed, NULL);
 	tcp_set_mark(f, false);
+	tcp_ring_put(u, &f->tx);        /* before the reset is queued: it does not point there */
+	tcp_ring_put(u, &f->backlog);
 	if (f->pcb) {
 		struct tcp_pcb *pcb = f->pcb;
 
@@ -287,8 +289,6 @@ static void drop(struct tcp_flow *f)
 		f->pcb = NULL;
 		tcp_abort(pcb);         /* silent in TIME_WAIT */
 	}
-	tcp_ring_put(u, &f->tx);
-	tcp_ring_put(u, &f->backlog);
 	flow_remove(&u->tcp, &f->flow);
 }
 
@@ -655,6 +655,7 @@ static void work_on(struct tcp_flow *f)
 
 void tcp_work(struct unet *u)
 {
+	tcp_rings_unpark(u);
 	for (struct tcp_flow *f; (f = tcp_unchain(u, CHAIN_WORK));)
 		work_on(f);
 	u->piece_count = 0;

@@ -32,7 +32,10 @@ enum {
 
 static struct ring *ring_get(struct unet *u)
 {
-	struct ring *r = u->free_rings;
+	struct ring *r;
+
+	tcp_rings_unpark(u);
+	r = u->free_rings;
 
 	if (r) {
 		u->free_rings = r->next;
@@ -67,26 +70,52 @@ static struct ring *ring_claim(struct unet *u)
 	return r;
 }
 
-void tcp_ring_put(struct unet *u, struct ring **at)
+static void make_free(struct unet *u, struct ring *r)
 {
-	struct ring *r = *at;
-	struct tcp_flow *f;
+	struct tcp_flow *f = tcp_unchain(u, CHAIN_STARVED);
 
-	if (!r)
-		return;
-	*at = NULL;
 	r->next = u->free_rings;
 	u->free_rings = r;
 	u->free_ring_count++;
-	f = tcp_unchain(u, CHAIN_STARVED);
 	if (f)
 		tcp_chain(f, CHAIN_WORK);
 }
 
-/* Frames in the queue may still point into rings that are free by now (a guest that acknowledges the future). */
+void tcp_ring_put(struct unet *u, struct ring **at)
+{
+	struct ring *r = *at;
+
+	if (!r)
+		return;
+	*at = NULL;
+	if (!u->out_count) {
+		make_free(u, r);
+		return;
+	}
+	r->next = NULL;
+	r->parked_until = u->out_done + u->out_count;
+	if (u->parked_rings)
+		u->last_parked->next = r;
+	else
+		u->parked_rings = r;
+	u->last_parked = r;
+}
+
+/*
+ * Frames in the queue may still point into a ring whose flow was reset, or whose guest acknowledged the future: nobody may
+ * write there until they have left.
+ */
+void tcp_rings_unpark(struct unet *u)
+{
+	for (struct ring *r; (r = u->parked_rings) && r->parked_until <= u->out_done;) {
+		u->parked_rings = r->next;
+		make_free(u, r);
+	}
+}
+
 void tcp_rings_trim(struct unet *u)
 {
-	while (u->out_count == 0 && u->free_ring_count > RINGS_KEPT) {
+	while (u->free_ring_count > RINGS_KEPT) {
 		struct ring *r = u->free_rings;
 
 		u->free_rings = r->next;
@@ -98,6 +127,8 @@ void tcp_rings_trim(struct unet *u)
 
 void tcp_rings_free(struct unet *u)
 {
+	assert(!u->out_count);
+	tcp_rings_unpark(u);
 	for (struct ring *r = u->free_rings, *next; r; r = next) {
 		next = r->next;
 		free(r);

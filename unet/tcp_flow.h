@@ -15,7 +15,8 @@ enum {
 };
 
 struct ring {
-	struct ring *next;              /* while free */
+	struct ring *next;              /* while free, or parked until the queue's frames that point into it have left */
+	uint64_t parked_until;          /* out_done */
 	uint32_t start, len;
 	uint8_t data[RING_SIZE];
 };
@@ -79,6 +80,7 @@ void tcp_evict(struct tcp_flow *f);
 /* --- tcp_data.c --- */
 void tcp_ring_consume(struct ring *r, uint32_t len);
 void tcp_ring_put(struct unet *u, struct ring **at);    /* gives *at back, if there is one */
+void tcp_rings_unpark(struct unet *u);
 void tcp_rings_trim(struct unet *u);
 void tcp_rings_free(struct unet *u);
 /* What the guest said goes to the host, as far as its socket takes it. */

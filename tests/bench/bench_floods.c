@@ -53,7 +53,7 @@ int main(int argc, char **argv)
 		printf("%-12s %8u  %6.2f s  %5.2f us each  memory %+ld KB  open %d  %s\n", floods[i].name, count, begin,
 		       begin * 1e6 / count, ((long)after - (long)before) / 1024, n->sockets.open_count,
 		       serves ? "serves" : "DOES NOT SERVE");
-		bad |= !serves || n->sockets.open_count || after > before + (1 << 16);
+		bad |= !serves || n->sockets.open_count || after > before + (1 << 18);
 		fake_net_free(n);
 		free(n);
 	}

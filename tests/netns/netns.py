@@ -4,6 +4,7 @@
 The tests run in a network namespace of their own, so "the host" and its loopback are theirs, and beyond it is a router (198.51.100.1)
 and a far host (203.0.113.1), two more namespaces joined by veth pairs.  Nothing is sent anywhere else.  As root they use
 namespaces only; anyone else gets a user namespace around them all, if the host lets him."""
+import itertools
 import os
 import re
 import selectors
@@ -32,6 +33,10 @@ class Failed(Exception):
 
 class Skipped(Exception):
     pass
+
+
+CAPTURES = os.environ.get("CAPTURES")
+captures = itertools.count()
 
 
 def case(function):
@@ -135,7 +140,10 @@ class Result:
 
 
 def command_line(command, net=None, configure=True, options=()):
-    args = [PROGRAM] + (["--configure"] if configure else []) + (["--net", net] if net else []) + list(options) + ["--"]
+    args = [PROGRAM] + (["--configure"] if configure else []) + (["--net", net] if net else []) + list(options)
+    if CAPTURES and "--pcap" not in options:        # for tests/fuzz/seeds.py
+        args += ["--pcap", os.path.join(CAPTURES, "%03d.pcap" % next(captures))]
+    args += ["--"]
     return args + (["sh", "-c", command] if isinstance(command, str) else list(command))
 
 

@@ -620,6 +620,35 @@ static void stalled_downloads_do_not_starve_the_next_one(void **state)
 	free(data);
 }
 
+/* Found by fuzz_unet_tcp: the ring of a connection that was reset was used anew while frames still pointed into it. */
+static void what_is_queued_keeps_its_bytes_when_its_connection_ends(void **state)
+{
+	struct bench *b = *state;
+	uint8_t *data = pattern(30000), zeros[1460] = { 0 };
+	struct guest_tcp other;
+
+	b->t.window = 60000;
+	open_connection(b);
+	guest_tcp_init(&other, &b->net.guest, NET_OUTSIDE, 50000, 80);
+	assert_true(guest_tcp_open(&other));
+	b->net.sockets.s[b->net.sockets.last_open].send_space = 0;
+	b->net.guest.room = 0;
+	fake_peer_sends(&b->net.sockets, b->fd, data, 30000);
+	fake_net_run(&b->net, 0);
+	fake_peer_resets(&b->net.sockets, b->fd);
+	fake_net_run(&b->net, 0);
+	for (int i = 0; i < 20; i++)            /* someone else's words wait for the host in a ring */
+		guest_tcp_send(&other, TCP_ACK_, zeros, sizeof(zeros));
+	b->net.guest.room = SIZE_MAX;
+	port_ready(&b->net.guest.port);
+	b->t.no_ack = true;
+	guest_tcp_run(&b->t);
+	assert_true(b->t.got_len >= 20000);
+	assert_memory_equal(b->t.got, data, b->t.got_len);
+	guest_tcp_free(&other);
+	free(data);
+}
+
 static void a_guest_that_answers_late_gets_nothing_twice(void **state)
 {
 	struct bench *b = *state;
@@ -1056,6 +1085,7 @@ int main(void)
 		TEST(a_full_card_makes_the_data_wait),
 		TEST(many_downloads_at_once_do_not_stall_on_the_queue),
 		TEST(stalled_downloads_do_not_starve_the_next_one),
+		TEST(what_is_queued_keeps_its_bytes_when_its_connection_ends),
 		TEST(a_guest_that_answers_late_gets_nothing_twice),
 		TEST(a_lost_segment_is_sent_again),
 		TEST(urgent_data_of_the_guest_is_urgent_on_the_host),
