@@ -191,8 +191,6 @@ static void a_bad_segment_in_it_is_ts_in_the_new_task(void **state)
 	assert_int_equal(regs().gpr[3] & 0xffff, 40);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {

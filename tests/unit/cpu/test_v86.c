@@ -198,8 +198,6 @@ static void pvi_gives_protected_mode_programs_the_same_flag(void **state)
 	assert_int_equal(run(), 13);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
