@@ -455,7 +455,7 @@ def the_client_of_the_far_host_is_the_host():
     p = netns.world.far.start(["python3", "-m", "http.server", "--bind", FAR, "8000", "--directory", netns.HERE])
     try:
         time.sleep(0.5)
-        r = run("curl -sS http://%s:8000/wire.py | sha256sum; sha256sum <%s/wire.py" % (FAR, netns.HERE)).ok()
+        r = run("curl -sS --retry 10 --retry-connrefused --retry-delay 1 http://%s:8000/wire.py | sha256sum; sha256sum <%s/wire.py" % (FAR, netns.HERE)).ok()
         sums = re.findall(r"[0-9a-f]{64}", r.out)
         check(len(sums) == 2 and sums[0] == sums[1], "%s", r.out)
     finally:
