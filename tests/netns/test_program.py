@@ -257,3 +257,33 @@ def nothing_is_left_behind():
             time.sleep(0.02)
         check(g.descriptors() == before, "%d descriptors became %d", before, g.descriptors())
     check(not re.search("error|assert", g.err, re.I), "it says: %s", g.err)
+
+
+# What the network needs once it runs.  A name that is not here is a reason to look, before someone puts it behind a filter.
+CALLS = set("""epoll_pwait2 epoll_wait epoll_ctl read write readv writev recvmsg sendmsg recvmmsg sendmmsg recvfrom sendto socket bind connect
+listen accept4 getsockname getpeername getsockopt setsockopt shutdown close ioctl getrandom clock_gettime prlimit64 getrlimit mmap munmap mremap brk
+madvise openat openat2 stat newfstatat fstat statx lseek pread64 restart_syscall fcntl sysinfo futex inotify_init1 inotify_add_watch
+inotify_rm_watch pidfd_open""".split())
+
+
+@case
+def the_running_network_makes_few_kinds_of_system_calls():
+    need("strace", "curl", "dig")
+    with Server(netns.echo) as server, temporary() as d, Guest("tftp=" + d) as g:
+        with open(d + "/f", "w") as f:
+            f.write("x" * 1000)
+        path = d + "/trace"
+        tracer = subprocess.Popen(["strace", "-qq", "-o", path, "-p", str(g.process.pid)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        time.sleep(0.5)
+        if tracer.poll() is not None:
+            raise Skipped("strace may not trace here: %s" % tracer.stderr.read().decode().strip())
+        g.run("ping -c 1 -W 2 10.0.2.2; ping -c 1 -W 2 %s; curl -sS tftp://10.0.2.2/f; dig +time=1 +tries=1 @10.0.2.3 a.test; dig +tcp +time=1 "
+              "+tries=1 @10.0.2.3 a.test; curl -sS -m 1 http://%s:9/; curl -sS -m 1 http://10.0.2.2:9/" % (netns.FAR, netns.FAR))
+        g.python("s = socket.create_connection(('10.0.2.2', %d)); s.send(b'x' * 100000); print(len(s.recv(100000)))" % server.port).ok()
+        tracer.send_signal(signal.SIGTERM)
+        tracer.wait(timeout=5)
+        tracer.stderr.close()
+        with open(path) as f:
+            seen = set(re.findall(r"^(\w+)\(", f.read(), re.M))
+    check("epoll_pwait2" in seen or "epoll_wait" in seen, "nothing was traced: %s", seen)
+    check(seen <= CALLS, "system calls that were not made before: %s", ", ".join(sorted(seen - CALLS)))
