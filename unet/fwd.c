@@ -260,8 +260,8 @@ bool unet_hostfwd_add(struct unet *u, const char *text, uint16_t *bound, struct 
 		rule.guest = first_guest(u);
 	if (!(addr_is4(&rule.guest) ? u->cfg.ipv4 : u->cfg.ipv6) || !ip_in_net(u, &rule.guest) ||
 	    ip_place(u, &rule.guest) != PLACE_NOBODY)
-		return err_set(err, "Invalid host forwarding rule '%s' (Bad guest address: no guest of this network can have it)",
-			       text);
+		return err_set(err, "Invalid host forwarding rule '%s' (Bad guest address: no guest of this network can have "
+			       "it)", text);
 	if (u->forward_count + rule.ports > FORWARDS)
 		return err_set(err, "Could not set up host forwarding rule '%s': more than %d ports", text, FORWARDS);
 	for (uint16_t i = 0; i < rule.ports; i++) {
@@ -272,7 +272,8 @@ bool unet_hostfwd_add(struct unet *u, const char *text, uint16_t *bound, struct 
 		while (u->forward_count > before)
 			remove_forward(u, u->forward_count - 1);
 		if (rule.ports > 1)
-			return err_errno(err, -r, "Could not set up host forwarding rule '%s': port %d", text, rule.host_port + i);
+			return err_errno(err, -r, "Could not set up host forwarding rule '%s': port %d", text,
+					 rule.host_port + i);
 		return err_errno(err, -r, "Could not set up host forwarding rule '%s'", text);
 	}
 	if (bound)

@@ -63,7 +63,7 @@ static bool parse_target(const char *rule, const char *text, struct guestfwd_rul
 	if (!strncmp(text, "tcp:", 4)) {
 		r->kind = GUESTFWD_SOCKET;
 		return parse_target_address(text + 4, &r->to) ||
-		       bad(err, rule, "Bad target: tcp:ADDR:PORT with a number as address is expected, IPv6 in brackets");
+		       bad(err, rule, "Bad target: tcp:ADDR:PORT with a number as address, IPv6 in brackets");
 	}
 	if (!strncmp(text, "unix:", 5)) {
 		r->kind = GUESTFWD_SOCKET;
@@ -168,13 +168,15 @@ static bool add(struct unet *u, const char *rule, struct err *err)
 {
 	struct guest_forward *g = &u->guestfwds[u->guestfwd_count];
 	uint32_t four = u->cfg.net.s_addr | (htonl(0x0204) & ~u->cfg.mask.s_addr);
+	enum place place;
 
 	if (!guestfwd_parse(rule, &g->rule, err))
 		return false;
 	if (g->rule.any_address)
 		g->rule.address = addr_from4(&four);
-	if (!(addr_is4(&g->rule.address) ? u->cfg.ipv4 : u->cfg.ipv6) || !ip_in_net(u, &g->rule.address) || find(u, &g->rule.address, g->rule.port) ||
-	    (ip_place(u, &g->rule.address) != PLACE_NOBODY && ip_place(u, &g->rule.address) != PLACE_GUESTFWD))
+	place = ip_place(u, &g->rule.address);
+	if (!(addr_is4(&g->rule.address) ? u->cfg.ipv4 : u->cfg.ipv6) || !ip_in_net(u, &g->rule.address) ||
+	    find(u, &g->rule.address, g->rule.port) || (place != PLACE_NOBODY && place != PLACE_GUESTFWD))
 		return err_set(err, "Conflicting/invalid host:port in guest forwarding rule '%s'", rule);
 	if (g->rule.kind == GUESTFWD_STREAM && !u->cfg.guestfwd_open)
 		return bad(err, rule, "cmd:COMMAND, tcp:ADDR:PORT and unix:PATH are possible here");

@@ -53,8 +53,8 @@ void print_path_row(void (*out)(void *to, const char *line), void *to, int fd, c
 	char line[300], b[INET6_ADDRSTRLEN];
 
 	address(dst, b);
-	snprintf(line, sizeof(line), "%-19s %3d %15s %5s %15s %5d %5u %5u  %s", "  UNIX[HOST_FORWARD]", fd, "-", "-", b, dst_port, 0,
-		 0, path);
+	snprintf(line, sizeof(line), "%-19s %3d %15s %5s %15s %5d %5u %5u  %s", "  UNIX[HOSTFWD]", fd, "-", "-", b,
+		 dst_port, 0, 0, path);
 	out(to, line);
 }
 
@@ -64,8 +64,8 @@ void print_guestfwd_row(void (*out)(void *to, const char *line), void *to, const
 	char line[300], b[INET6_ADDRSTRLEN];
 
 	address(a, b);
-	snprintf(line, sizeof(line), "%-19s %3s %15s %5s %15s %5d %5u %5u  %s%s", "  TCP[GUESTFWD]", "-", "*", "-", b, port, 0, 0,
-		 command ? "cmd:" : "", target);
+	snprintf(line, sizeof(line), "%-19s %3s %15s %5s %15s %5d %5u %5u  %s%s", "  TCP[GUESTFWD]", "-", "*", "-", b,
+		 port, 0, 0, command ? "cmd:" : "", target);
 	out(to, line);
 }
 

@@ -183,8 +183,8 @@ static bool parse_unix(const char *rule, const char **text, struct hostfwd_rule 
 	if (!earlier)
 		return bad(err, rule, "Missing guest address");
 	if (!take_path(path, (size_t)(earlier - path), r))
-		return err_set(err, "Invalid host forwarding rule '%s' (Bad path: it must begin with / and be at most %zu bytes long)",
-			       rule, sizeof(r->path) - 1);
+		return err_set(err, "Invalid host forwarding rule '%s' (Bad path: it must begin with / and be at most %zu "
+			       "bytes long)", rule, sizeof(r->path) - 1);
 	*text = earlier + 1;
 	return true;
 }
