@@ -7,7 +7,8 @@
  * (data breakpoints, alignment checks) c->tlb points at TLB_NEVER, in which nothing ever hits.  A page gets a write tag
  * only if it is RAM, its D bit is set and no code was decoded from it.  Not-present translations are never kept.
  *
- * PCIDs are accepted but not used as tags: every CR3 load flushes, which is always allowed.
+ * PCIDs are accepted but not used as tags: every CR3 load flushes what is not global, which is always allowed.  Links to code
+ * that is still where it was stay (xlat/link.c).
  */
 #include "cpu/mmu.h"
 
@@ -27,7 +28,8 @@ enum access { ACC_READ, ACC_WRITE, ACC_EXEC };
 
 struct walk {
 	uint64_t gpa;
-	bool writable, user, global, large, dirty;
+	bool writable, user, global, dirty;
+	uint8_t shift;                  /* size of the page: 12, 21, 22, 30 */
 };
 
 /* --- physical memory -------------------------------------------------------------------------------------------- */
@@ -263,7 +265,7 @@ static int walk(struct cpu *c, uint64_t linear, enum access kind, bool user, boo
 	int err;
 
 	if (!(c->s.cr0 & CR0_PG)) {
-		*w = (struct walk){ (uint32_t)linear & c->all->a20_mask, true, true, true, false, true };
+		*w = (struct walk){ (uint32_t)linear & c->all->a20_mask, true, true, true, true, 12 };
 		return -1;
 	}
 again:
@@ -296,7 +298,7 @@ again:
 	w->writable = p.writable || (!user && !(c->s.cr0 & CR0_WP));
 	w->user = p.user;
 	w->global = leaf & PTE_G && c->s.cr4 & CR4_PGE;
-	w->large = shift > 12;
+	w->shift = (uint8_t)shift;
 	w->dirty = leaf & PTE_D;
 	return -1;
 }
@@ -349,7 +351,8 @@ static void clear_all(struct tlb *t)
 		for (slot = 0; slot < TLB_SIZE; slot++)
 			clear_slot(t, kind, slot);
 	t->locals = 0;
-	t->large[0] = t->large[1] = false;
+	memset(t->large, 0, sizeof(t->large));
+	memset(t->huge, 0, sizeof(t->huge));
 }
 
 void mmu_init(struct cpu *c)
@@ -405,26 +408,34 @@ void tlb_flush(struct cpu *c, bool keep_global)
 	code_map_changed(c, keep_global);
 }
 
+static unsigned large_bit(uint64_t linear) { return linear >> 22 & 1023; }
+static unsigned huge_bit(uint64_t linear) { return linear >> 30 & 255; }
+
+/* Other parts of a page of 2 MB or more may be in other slots: drop all such near linear. */
+static void flush_large(struct tlb *t, uint64_t linear)
+{
+	unsigned large = large_bit(linear), huge = huge_bit(linear), kind, slot;
+
+	if (!(t->large[large / 64] >> large % 64 & 1) && !(t->huge[huge / 64] >> huge % 64 & 1))
+		return;
+	for (kind = 0; kind < 2; kind++)
+		for (slot = 0; slot < TLB_SIZE; slot++)
+			if (t->page[kind][slot].gpa & TLB_LARGE && (t->page[kind][slot].linear ^ linear) >> 30 == 0)
+				clear_slot(t, kind, slot);
+}
+
 void tlb_flush_page(struct cpu *c, uint64_t linear)
 {
 	unsigned slot = (unsigned)(linear >> 12) & (TLB_SIZE - 1), t, k;
 
 	for (t = 0; t < TLB_NEVER; t++) {
-		struct tlb *tlb = &c->tlbs[t];
-
-		clear_slot(tlb, TLB_READ, slot);
-		clear_slot(tlb, TLB_WRITE, slot);
-		/* A page of 2 MB or more may have filled other slots; drop all such on this half of the addresses. */
-		for (k = 0; tlb->large[linear >> 63] && k < 2 * TLB_SIZE; k++) {
-			const struct tlb_page *page = &tlb->page[k >> TLB_BITS][k & (TLB_SIZE - 1)];
-
-			if (page->gpa & TLB_LARGE && (page->linear ^ linear) >> 30 == 0)
-				clear_slot(tlb, k >> TLB_BITS, k & (TLB_SIZE - 1));
-		}
+		clear_slot(&c->tlbs[t], TLB_READ, slot);
+		clear_slot(&c->tlbs[t], TLB_WRITE, slot);
+		flush_large(&c->tlbs[t], linear);
 	}
 	for (k = 0; k < ARRAY_SIZE(c->itlb[0]); k++)
 		c->itlb[0][k].page = c->itlb[1][k].page = 1;
-	if (c->x && !xlat_maps_code(c, linear))
+	if (c->x && !xlat_page_changed(c, linear))
 		return;
 	c->leave = true;
 	code_map_changed(c, false);
@@ -521,10 +532,12 @@ static struct tlb_entry *fill(struct cpu *c, unsigned index, uint64_t linear, co
 	e->host = host;
 	e->tag = write && !code_may_write_tag(c, w->gpa) ? tlb_never(slot) : PAGE_OF(linear);
 	t->page[write][slot] = (struct tlb_page){
-		PAGE_OF(linear), PAGE_OF(w->gpa) | (w->global ? TLB_GLOBAL : 0) | (w->large ? TLB_LARGE : 0) | (ram ? TLB_RAM : 0),
+		PAGE_OF(linear), PAGE_OF(w->gpa) | (w->global ? TLB_GLOBAL : 0) | (w->shift > 12 ? TLB_LARGE : 0) | (ram ? TLB_RAM : 0),
 	};
-	if (w->large)
-		t->large[linear >> 63] = true;
+	if (w->shift > 22)
+		t->huge[huge_bit(linear) / 64] |= 1ull << huge_bit(linear) % 64;
+	else if (w->shift > 12)
+		t->large[large_bit(linear) / 64] |= 1ull << large_bit(linear) % 64;
 	if (write && e->tag == PAGE_OF(linear))
 		note_tagged(c, index, slot, w->gpa);
 	return e;
@@ -866,10 +879,17 @@ void fetch_page(struct cpu *c, uint64_t linear, uint64_t *gpa, uint8_t **host)
 		c->itlb[user][slot].gpa = PAGE_OF(w.gpa);
 		c->itlb[user][slot].host = phys_page(c, w.gpa, NULL);
 		if (c->x)
-			xlat_fetched(c, linear, w.global, w.large);
+			xlat_fetched(c, linear, PAGE_OF(w.gpa), w.global, w.shift > 12);
 	}
 	*gpa = c->itlb[user][slot].gpa;
 	*host = c->itlb[user][slot].host;
+}
+
+bool code_is_at(struct cpu *c, uint64_t linear, bool user, uint64_t gpa)
+{
+	struct walk w;
+
+	return walk(c, linear, ACC_EXEC, user, false, &w) < 0 && PAGE_OF(w.gpa) == gpa;
 }
 
 uint8_t fetch_byte_slow(struct cpu *c, uint64_t gpa)

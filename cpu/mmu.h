@@ -7,6 +7,8 @@
 
 /* The page of code at a linear address, with execute permission checked (may fault).  *host is NULL for memory that is not RAM. */
 void fetch_page(struct cpu *c, uint64_t linear, uint64_t *gpa, uint8_t **host);
+/* Whether a fetch from linear with CPL 3, or as supervisor, would come from that page. */
+bool code_is_at(struct cpu *c, uint64_t linear, bool user, uint64_t gpa);
 /* One byte of code from memory that is not RAM. */
 uint8_t fetch_byte_slow(struct cpu *c, uint64_t gpa);
 

@@ -108,7 +108,7 @@ struct tlb {
 	struct tlb_page page[2][TLB_SIZE];
 	uint16_t local[1024];           /* slots filled with pages that are not global since the last flush, TLB_SIZE added for */
 	unsigned locals;                /* stores; more than fit: any may be */
-	bool large[2];                  /* a page over 4 KB was filled in, by the top bit of the address */
+	uint64_t large[16], huge[4];    /* filters: bits by address / 4 MB and / 1 GB, where parts of larger pages were filled in */
 };
 /* A tag that no address which selects this slot can match: its page number selects another slot. */
 static inline uint64_t tlb_never(unsigned slot)

@@ -5,6 +5,7 @@
  * through a table by the low bits of RIP; both hold only as long as linear pages mean the same code, and are reset when
  * that may have changed.  Kernel code that lies in global pages outlives a change of address space.
  */
+#include "cpu/mmu.h"
 #include "cpu/xlat/run.h"
 #include "cpu/xlat/xlat.h"
 
@@ -151,11 +152,44 @@ void xlat_reset(struct cpu *c)
 	memset(x->exec_pages, 0, sizeof(x->exec_pages));
 	memset(x->exec_gigs, 0, sizeof(x->exec_gigs));
 	x->kernel_local = false;
+	x->lows = 0;
+	for (k = 0; k < ARRAY_SIZE(c->itlb[0]); k++)            /* so that xlat_fetched() hears of every page again */
+		c->itlb[0][k].page = c->itlb[1][k].page = 1;
 }
 
 static unsigned page_hash(uint64_t page) { return (unsigned)(page ^ page >> 12 ^ page >> 24) & 4095; }
 
-void xlat_fetched(struct cpu *c, uint64_t linear, bool global, bool large)
+/* Pages of the lower half that links lead to: all still where they were? */
+static bool low_is_same(struct cpu *c)
+{
+	const struct xlat *x = c->x;
+	unsigned k;
+
+	if (x->lows > ARRAY_SIZE(x->low))
+		return false;
+	for (k = x->lows; k-- > 0;)
+		if (!code_is_at(c, x->low[k].linear, x->low[k].user, x->low[k].gpa))
+			return false;
+	return true;
+}
+
+static void note_low(struct xlat *x, uint64_t linear, uint64_t gpa, bool user)
+{
+	unsigned k;
+
+	linear &= ~0xfffull;
+	for (k = 0; k < x->lows && k < ARRAY_SIZE(x->low); k++)
+		if (x->low[k].linear == linear && x->low[k].user == user && x->low[k].gpa == gpa)
+			return;
+	if (k < ARRAY_SIZE(x->low)) {
+		x->low[k].linear = linear;
+		x->low[k].gpa = gpa;
+		x->low[k].user = user;
+	}
+	x->lows = k + 1;
+}
+
+void xlat_fetched(struct cpu *c, uint64_t linear, uint64_t gpa, bool global, bool large)
 {
 	struct xlat *x = c->x;
 	unsigned h = page_hash(linear >> 12);
@@ -163,26 +197,38 @@ void xlat_fetched(struct cpu *c, uint64_t linear, bool global, bool large)
 	x->exec_pages[h / 64] |= 1ull << h % 64;
 	if (large)
 		x->exec_gigs[linear >> 30 >> 6 & 3] |= 1ull << (linear >> 30 & 63);
-	if (upper(linear) && !global)
+	if (upper(linear) ? !global : c->s.cpl != 3)
 		x->kernel_local = true;
+	if (!upper(linear))
+		note_low(x, linear, gpa, c->s.cpl == 3);
 }
 
 void xlat_map_changed(struct cpu *c, bool keep_global)
 {
 	struct xlat *x = c->x;
-	bool kernel = !keep_global || x->kernel_local || !long_mode(c);
+	bool kernel = !keep_global || x->kernel_local || !long_mode(c), user = kernel || !low_is_same(c);
 	unsigned t;
 
+	if (!user)
+		return;
 	reset_slots(x, kernel, true);
 	for (t = 0; t < IND_TABLES; t++)
 		if (kernel || t % 3 == 1)
 			reset_table(c, t);
+	x->lows = 0;
+	if (kernel) {
+		x->kernel_local = false;
+		memset(x->exec_pages, 0, sizeof(x->exec_pages));
+		memset(x->exec_gigs, 0, sizeof(x->exec_gigs));
+	}
 }
 
-bool xlat_maps_code(struct cpu *c, uint64_t linear)
+bool xlat_page_changed(struct cpu *c, uint64_t linear)
 {
 	const struct xlat *x = c->x;
 	unsigned h = page_hash(linear >> 12);
 
-	return x->exec_pages[h / 64] >> h % 64 & 1 || x->exec_gigs[linear >> 30 >> 6 & 3] >> (linear >> 30 & 63) & 1;
+	if (!(x->exec_pages[h / 64] >> h % 64 & 1) && !(x->exec_gigs[linear >> 30 >> 6 & 3] >> (linear >> 30 & 63) & 1))
+		return false;
+	return upper(linear) || x->kernel_local || !low_is_same(c);
 }

@@ -30,9 +30,10 @@ void xlat_drop(struct cpu *c, struct block *b);
 void xlat_reset(struct cpu *c);
 /* Linear addresses may mean other code now: all (keep_global: but those of global pages). */
 void xlat_map_changed(struct cpu *c, bool keep_global);
-/* Code was fetched from a page; whether that may have happened. */
-void xlat_fetched(struct cpu *c, uint64_t linear, bool global, bool large);
-bool xlat_maps_code(struct cpu *c, uint64_t linear);
+/* Code was fetched from linear, which is part of the page at gpa. */
+void xlat_fetched(struct cpu *c, uint64_t linear, uint64_t gpa, bool global, bool large);
+/* The page may be mapped elsewhere now; false: no code was ever fetched from it, or it is where it was. */
+bool xlat_page_changed(struct cpu *c, uint64_t linear);
 
 /* info jit. */
 void xlat_print(const struct cpu *c, void (*out)(void *to, const char *line), void *to);

@@ -97,7 +97,9 @@ struct xlat {
 	uint32_t ind_key[IND_TABLES];
 	uint64_t exec_pages[64];        /* filters: hashes of linear pages that code was fetched from, */
 	uint64_t exec_gigs[4];          /* and, where those are parts of large ones, of their gigabytes */
-	bool kernel_local;              /* code of the upper half was fetched from a page that is not global */
+	bool kernel_local;              /* code of the upper half was fetched from a page that is not global, or supervisor code of the lower */
+	struct { uint64_t linear, gpa; bool user; } low[64];    /* pages of the lower half that code was fetched from, */
+	unsigned lows;                  /* while they fit */
 	bool bmi2;                      /* the host has it */
 	bool exact;                     /* flags are never dead: every exception and interrupt shows the true ones */
 	uint8_t cause;                  /* enum slow_cause of the next EXIT_SLOW */
