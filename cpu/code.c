@@ -21,6 +21,7 @@
 
 enum {
 	ARENA_BYTES = 32 << 20,
+	ARENA_BESIDE = 8 << 20,         /* where the translator has memory of its own */
 	HASH_BITS = 17, PAGE_HASH_BITS = 10,
 	PAGES = 16384,                  /* pages of RAM with code of one processor */
 	IDLE_STORES = 32,               /* a page without blocks is given up after so many */
@@ -36,7 +37,7 @@ struct code_page {
 
 struct code_cache {
 	uint8_t *arena;
-	size_t used;
+	size_t size, used;
 	bool stale;                     /* everything was dropped while a block ran: flush before decoding more */
 	struct block *hash[1 << HASH_BITS];
 	struct code_page *page_hash[1 << PAGE_HASH_BITS], *free_pages;
@@ -81,13 +82,14 @@ static void free_all_pages(struct code_cache *k)
 	}
 }
 
-struct code_cache *code_new(void)
+struct code_cache *code_new(bool translator)
 {
 	struct code_cache *k = calloc(1, sizeof(*k));
 
 	if (!k)
 		return NULL;
-	k->arena = malloc(ARENA_BYTES);
+	k->size = translator ? ARENA_BESIDE : ARENA_BYTES;
+	k->arena = malloc(k->size);
 	if (!k->arena) {
 		free(k);
 		return NULL;
@@ -110,7 +112,7 @@ void *code_alloc(struct cpu *c, size_t size)
 	void *p;
 
 	size = (size + 15) & ~(size_t)15;
-	if (size > ARENA_BYTES - k->used)
+	if (size > k->size - k->used)
 		return NULL;
 	p = k->arena + k->used;
 	k->used += size;
@@ -366,6 +368,16 @@ static void drop_block(struct cpu *c, struct block *b)
 		c->leave = true;
 }
 
+/* The page's granules stay as they are, too many perhaps: the next store that hits one settles them. */
+void code_drop(struct cpu *c, struct block *b)
+{
+	struct code_page *p = find_page(c->code, b->gpa & ~0xfffull);
+
+	drop_block(c, b);
+	if (p && !p->blocks)
+		free_page(c, p);
+}
+
 /*
  * A store to a page whose blocks are all gone.  Code that is rewritten will soon be decoded again, so the page keeps its
  * mark for a while: giving write tags back and taking them off again is the dearer.
@@ -509,7 +521,7 @@ bool code_room(struct cpu *c)
 {
 	if (!pages_left(c->code))
 		free_idle_pages(c);
-	return !c->code->stale && pages_left(c->code) && ARENA_BYTES - c->code->used > 64 << 10;
+	return !c->code->stale && pages_left(c->code) && c->code->size - c->code->used > 64 << 10;
 }
 
 void code_map_changed(struct cpu *c, bool keep_global)

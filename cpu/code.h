@@ -51,7 +51,7 @@ struct block {
 };
 
 struct code_cache;
-struct code_cache *code_new(void);
+struct code_cache *code_new(bool translator);
 void code_free(struct code_cache *k);
 /* The tables in s; false: no memory. */
 bool code_share_init(struct cpus *s);
@@ -68,6 +68,8 @@ bool code_room(struct cpu *c);
 struct block *code_find(struct cpu *c, uint64_t gpa, uint32_t key);
 struct block *code_find_at(struct cpu *c, uint64_t gpa, uint32_t key, uint64_t rip);    /* a translated one */
 void code_add(struct cpu *c, struct block *b);
+/* This block of one page goes, for want of room. */
+void code_drop(struct cpu *c, struct block *b);
 
 /* This processor is about to decode from the page: from now on stores there are seen. */
 void code_mark(struct cpu *c, uint64_t page);

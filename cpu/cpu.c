@@ -273,7 +273,7 @@ void cpus_reset(struct cpus *s)
 /* Bytes of code memory for each processor. */
 static size_t code_size(const struct cpus_config *config)
 {
-	size_t all = (size_t)(config->tb_size ? config->tb_size : 32 * config->count) << 20;
+	size_t all = (size_t)(config->tb_size ? config->tb_size : config->count == 1 ? 32 : 40) << 20;
 	size_t each = (all / config->count) & ~(size_t)0xfffff;
 
 	return each < 1 << 20 ? 1 << 20 : each > 256 << 20 ? 256 << 20 : each;
@@ -301,7 +301,7 @@ static struct cpu *cpu_new(struct cpus *s, unsigned index, struct err *err)
 	c->index = index;
 	c->model = &s->model;
 	c->delivering = -1;
-	c->code = code_new();
+	c->code = code_new(s->config.engine == CPU_XLAT);
 	if (!c->code) {
 		err_set(err, "out of memory for the code of processor %u", index);
 		cpu_delete(c);

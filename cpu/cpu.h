@@ -57,7 +57,7 @@ struct cpus_config {
 	const char *model;              /* "qemu64", "x86-64-v2", "x86-64-v3", "max"; NULL: x86-64-v2 */
 	const char *features;           /* "+aes,-avx,avx2=off"; NULL: none */
 	uint64_t tsc_hz;                /* of the guest's TSC */
-	unsigned tb_size;               /* translator: MiB for translated code, of all processors together; 0: 32 each */
+	unsigned tb_size;               /* translator: MiB for translated code, of all processors together; 0: as many as are good */
 	bool exact_flags;               /* translator: flags that no way on can see are computed all the same */
 	bool one_insn;                  /* translator: a block holds one instruction */
 	bool icount;                    /* time is counted in instructions: never look at the host's TSC */

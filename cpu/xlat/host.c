@@ -68,22 +68,13 @@ void host_code_free(struct xlat *x)
 		munmap(x->rx, x->size);
 }
 
-/* --- signals ---------------------------------------------------------------------------------------------------- */
-
-static const struct xblock *block_at(const struct xlat *x, uint32_t offset)
+/* The pages stay in the other mapping: what is counted twice as ours need not be. */
+void host_code_rest(struct xlat *x, uint32_t from, uint32_t to)
 {
-	uint32_t low = 0, high = x->blocks;
-
-	while (low < high) {            /* the last one that begins at or before it */
-		uint32_t mid = (low + high) / 2;
-
-		if (x->block[mid]->indirect <= offset)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low && offset < x->block[low - 1]->host_end ? x->block[low - 1] : NULL;
+	madvise(x->rw + from, to - from, MADV_DONTNEED);
 }
+
+/* --- signals ---------------------------------------------------------------------------------------------------- */
 
 /* The guest instruction whose code holds the offset; -1: none (before the first, or behind the block). */
 static int insn_at(const struct xblock *b, uint32_t offset)
@@ -112,14 +103,14 @@ static void lead_out(const struct xlat *x, greg_t *r, const struct xblock *b, un
 
 static bool in_code(const struct xlat *x, greg_t rip)
 {
-	return (uint64_t)rip - (uintptr_t)x->rx < x->used;
+	return (uint64_t)rip - (uintptr_t)x->rx < x->size;
 }
 
 /* In code memory and attention is wanted.  True: on the way out; false: step on. */
 static bool try_out(const struct xlat *x, greg_t *r)
 {
 	uint32_t at = (uint32_t)((uint64_t)r[UCONTEXT_RIP] - (uintptr_t)x->rx), off;
-	const struct xblock *b = at >= x->first ? block_at(x, at) : NULL;
+	const struct xblock *b = at >= x->first ? cache_block_at(x, at) : NULL;
 	const struct site *s;
 	int k = b ? insn_at(b, at) : -1;
 
@@ -193,7 +184,7 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 		return;
 	}
 	at = (uint32_t)((uint64_t)r[UCONTEXT_RIP] - (uintptr_t)c->x->rx);
-	b = block_at(c->x, at);
+	b = cache_block_at(c->x, at);
 	k = b ? insn_at(b, at) : -1;
 	s = k >= 0 ? &b->site[k] : NULL;
 	if (!s || at - b->host != s->commit) {

@@ -64,13 +64,19 @@ void xlat_print(const struct cpu *c, void (*out)(void *to, const char *line), vo
 	const struct printer p = { out, to };
 	const struct xlat *x = c->x;
 	const struct xlat_counts *n;
+	unsigned used = 0, side = 0, blocks = 0, k;
 
 	if (!x) {
 		line(&p, "cpu%u: the interpreter is the engine, nothing is translated", c->index);
 		return;
 	}
 	n = &x->count;
-	line(&p, "cpu%u: code %u of %u KiB, blocks %u", c->index, x->used >> 10, x->size >> 10, x->blocks);
+	for (k = 0; k < REGIONS; k++) {
+		used += x->region[k].used - x->region[k].start;
+		side += x->region[k].side_used;
+		blocks += x->region[k].blocks;
+	}
+	line(&p, "cpu%u: code %u of %u KiB, beside it %u KiB, blocks %u", c->index, used >> 10, x->size >> 10, side >> 10, blocks);
 	line(&p, "  translated:  blocks %llu, instructions %llu, guest bytes %llu, host bytes %llu (%llu.%llu times)", U(n->blocks),
 	     U(n->insns), U(n->guest_bytes), U(n->host_bytes), U(n->host_bytes / (n->guest_bytes + !n->guest_bytes)),
 	     U(n->host_bytes * 10 / (n->guest_bytes + !n->guest_bytes) % 10));

@@ -59,6 +59,16 @@ static void reset_slots(struct xlat *x, bool kernel, bool user)
 	x->slots_used = kept;
 }
 
+void xlat_forget_slots(struct xlat *x, const uint8_t *from, const uint8_t *to)
+{
+	unsigned k, kept = 0;
+
+	for (k = 0; k < x->slots_used; k++)
+		if ((const uint8_t *)x->slots[k] < from || (const uint8_t *)x->slots[k] >= to)
+			x->slots[kept++] = x->slots[k];
+	x->slots_used = kept;
+}
+
 static void reset_table(struct cpu *c, unsigned t)
 {
 	struct xlat *x = c->x;
@@ -146,8 +156,7 @@ void xlat_reset(struct cpu *c)
 			c->indirect[t][k] = xlat_rx(x, x->stub.miss);
 	memset(x->ind_count, 0, sizeof(x->ind_count));
 	x->slots_used = 0;
-	x->used = x->first;
-	x->blocks = 0;
+	cache_reset(x);
 	x->count.flushes++;
 	memset(x->exec_pages, 0, sizeof(x->exec_pages));
 	memset(x->exec_gigs, 0, sizeof(x->exec_gigs));

@@ -25,15 +25,11 @@ bool xlat_new(struct cpu *c, size_t size, struct err *err)
 	if (!host_code_new(x, size, err))
 		return false;
 	x->exact = c->all->config.exact_flags || c->all->config.icount;
-	x->max_blocks = x->size / 128;
-	x->block = malloc(x->max_blocks * sizeof(*x->block));
-	if (!x->block) {
-		err_set(err, "out of memory for the translator's blocks");
-		return false;
-	}
 	c->xe.self = c;
 	x->bmi2 = __builtin_cpu_supports("bmi2");
 	xlat_make_stubs(c, x);
+	if (!cache_new(x, err))
+		return false;
 	if (c->all->ops->code_made)
 		c->all->ops->code_made(c->all->owner, x->rx, x->first, UINT64_MAX);
 	xlat_reset(c);
@@ -46,7 +42,7 @@ void xlat_free(struct cpu *c)
 		return;
 	host_forget(c);
 	host_code_free(c->x);
-	free(c->x->block);
+	cache_free(c->x);
 	free(c->x);
 	c->x = NULL;
 }

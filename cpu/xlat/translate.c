@@ -16,7 +16,11 @@ enum {
 	ALL_FLAGS = FLAGS_ARITH,
 	PEEK_INSNS = 6,
 	WORST_INSN = 500, WORST_BLOCK = BLOCK_INSNS * WORST_INSN,
+	WORST_SIDE = sizeof(struct xblock) + (BLOCK_INSNS + 2) * (sizeof(struct link) + sizeof(struct site) + sizeof(struct generic) + 24) +
+		     MAX_WINDOWS * sizeof(struct link),
 };
+
+_Static_assert(WORST_BLOCK < 1 << 16, "sites have offsets of 16 bits");
 
 /* --- decoding --------------------------------------------------------------------------------------------------- */
 
@@ -376,42 +380,30 @@ static void gen_block(struct gen *g)
 
 /* --- a block ---------------------------------------------------------------------------------------------------- */
 
-static void *room(struct cpu *c, size_t size)
-{
-	void *p = code_alloc(c, size);
-
-	if (p)
-		memset(p, 0, size);
-	return p;
-}
-
 /* What is kept of a block beside its code. */
-static bool keep(struct gen *g, void *mark)
+static bool keep(struct gen *g)
 {
-	struct cpu *c = g->c;
+	struct xlat *x = g->x;
 	struct xblock *xb = g->xb;
 	unsigned k;
 
-	xb->link = room(c, g->links * sizeof(*xb->link));
-	xb->site = room(c, (g->n + 1) * sizeof(*xb->site));
-	xb->slow = room(c, g->n * sizeof(*xb->slow));
+	xb->link = cache_alloc(x, g->links * sizeof(*xb->link));
+	xb->site = cache_alloc(x, (g->n + 1) * sizeof(*xb->site));
+	xb->slow = cache_alloc(x, g->n * sizeof(*xb->slow));
 	if (!xb->link || !xb->site || !xb->slow)
-		goto full;
+		return false;
 	memcpy(xb->link, g->link, g->links * sizeof(*xb->link));
 	memcpy(xb->site, g->site, (g->n + 1) * sizeof(*xb->site));
 	xb->links = (uint16_t)g->links;
 	for (k = 0; k < g->n; k++) {
 		if (!g->slow[k])
 			continue;
-		xb->slow[k] = code_alloc(c, sizeof(*xb->slow[k]));
+		xb->slow[k] = cache_alloc(x, sizeof(*xb->slow[k]));
 		if (!xb->slow[k])
-			goto full;
+			return false;
 		interp_generic(xb->slow[k], &g->insn[k]);
 	}
 	return true;
-full:
-	code_unalloc(c, mark);
-	return false;
 }
 
 struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint64_t gpa, const uint8_t *host)
@@ -422,12 +414,12 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 	unsigned room_left = 4096 - (unsigned)(linear & 0xfff), bytes, n;
 	uint8_t raw[BLOCK_BYTES + 15];
 	uint64_t looked = 0, page = gpa & ~0xfffull;
+	const struct region *r;
 	struct xblock *xb;
 
-	if (!code_room(c) || x->size - x->used < WORST_BLOCK || x->blocks == x->max_blocks) {
-		x->count.evictions++;
+	if (!code_room(c))
 		code_flush(c);
-	}
+	cache_make_room(c, WORST_BLOCK, WORST_SIDE);
 	code_mark(c, page);
 	n = MIN(room_left, (unsigned)sizeof(raw));
 	memcpy(raw, host, n);
@@ -437,7 +429,7 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 	g->n = g->outs = g->links = 0;
 	g->rip = c->s.rip;
 	g->key = key;
-	g->number = x->blocks;
+	g->number = cache_number(x);
 	g->wide = code64(c);
 	g->fpu = 0;
 	g->ended = false;
@@ -448,7 +440,7 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 		return NULL;
 	find_live(g, host - (linear & 0xfff), &looked);
 	gen_find_windows(g);
-	xb = room(c, sizeof(*xb));
+	xb = cache_alloc(x, sizeof(*xb));
 	if (!xb)
 		return NULL;
 	xb->b = (struct block){ .gpa = gpa, .page2 = NO_PAGE, .code = host, .key = key | KEY_XLAT, .rip = g->rip,
@@ -457,14 +449,17 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 	xb->number = g->number;
 	xb->ind = xlat_ind_table(c);
 	g->xb = xb;
-	g->b = (struct buf){ .p = x->rw + x->used, .start = x->rw + x->used, .end = x->rw + x->size };
+	r = &x->region[x->now];
+	g->b = (struct buf){ .p = x->rw + r->used, .start = x->rw + r->used, .end = x->rw + r->end };
 	gen_block(g);
-	if (g->b.full || !keep(g, xb))
+	if (g->b.full || !keep(g)) {
+		cache_unalloc(x, xb);
 		return NULL;
+	}
 	code_note(c, gpa, bytes);
 	code_note_granules(c, page, looked);
 	if (memcmp(raw, host, bytes)) {
-		code_unalloc(c, xb);
+		cache_unalloc(x, xb);
 		return NULL;
 	}
 	if (log_mask & (LOG_IN_ASM | LOG_OP | LOG_OUT_ASM))
@@ -475,8 +470,7 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 	x->count.insns += g->n;
 	x->count.guest_bytes += bytes;
 	x->count.host_bytes += xb->host_end - xb->indirect;
-	x->used = (xb->host_end + 15) & ~15u;
-	x->block[x->blocks++] = xb;
+	cache_keep(x, xb);
 	code_add(c, &xb->b);
 	return xb;
 }

@@ -66,9 +66,9 @@ struct site {                           /* one guest instruction of a block */
 	uint16_t window : 1;            /* and on env.window: no way in */
 	uint16_t roll_saved : 1, commit_saved : 1;
 	uint16_t after_sti : 1;         /* no interrupt between the one before and this */
-	uint32_t host;                  /* bytes from the block's host code */
-	uint32_t roll_from, roll_to;    /* host range in which it may be begun again, with the flags as roll_saved says */
-	uint32_t commit;                /* the host instruction that may fault in its stead; flags then: commit_saved */
+	uint16_t host;                  /* bytes from the block's host code */
+	uint16_t roll_from, roll_to;    /* host range in which it may be begun again, with the flags as roll_saved says */
+	uint16_t commit;                /* the host instruction that may fault in its stead; flags then: commit_saved */
 };
 
 struct xblock {
@@ -85,11 +85,19 @@ struct xblock {
 	struct generic **slow;          /* b.n: decoded instructions of those that always leave, or NULL */
 };
 
+enum { REGIONS = 8 };
+
 struct xlat {
 	uint8_t *rw, *rx;               /* code memory, twice */
-	uint32_t size, used, first;     /* bytes; stubs lie below `first` */
-	struct xblock **block;          /* by number: ascending host addresses */
-	uint32_t blocks, max_blocks;
+	uint32_t size, first;           /* bytes; stubs lie below `first` */
+	struct region {                 /* of code memory: offsets; and of what is kept of its blocks beside it */
+		uint32_t start, end, used, blocks;
+		uint8_t *side;
+		uint32_t side_size, side_used;
+	} region[REGIONS];
+	unsigned now;                   /* the one that is being filled */
+	struct xblock **block;          /* by number; those of a region one after the other, by ascending host addresses */
+	uint32_t region_blocks;         /* that many numbers for each */
 	struct link *slots[4096];       /* cross-page links in use */
 	unsigned slots_used;
 	uint16_t ind_used[IND_TABLES][4096];    /* entries that are set; more: all may be */
@@ -122,12 +130,26 @@ static inline uint8_t *xlat_rx(const struct xlat *x, uint32_t offset) { return x
 /* stub.c */
 void xlat_make_stubs(struct cpu *c, struct xlat *x);
 
+/* cache.c */
+bool cache_new(struct xlat *x, struct err *err);
+void cache_free(struct xlat *x);
+void cache_reset(struct xlat *x);
+/* Room for a block in the current region, or the next one is emptied for it: blocks that anyone holds may be gone then. */
+void cache_make_room(struct cpu *c, uint32_t code, uint32_t side);
+/* Zeroed memory beside the code, NULL: full; and back what was taken since mark. */
+void *cache_alloc(struct xlat *x, uint32_t size);
+void cache_unalloc(struct xlat *x, void *mark);
+uint32_t cache_number(const struct xlat *x);            /* of the next block */
+void cache_keep(struct xlat *x, struct xblock *b);
+const struct xblock *cache_block_at(const struct xlat *x, uint32_t offset);
+
 /* translate.c: a block at s.rip, whose first byte is at gpa; NULL: not possible here, let the interpreter go on. */
 struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint64_t gpa, const uint8_t *host);
 
 /* link.c */
 void xlat_link(struct cpu *c, struct link *l, struct xblock *to);
 void xlat_remember(struct cpu *c, struct xblock *b);    /* in the table for indirect branches */
+void xlat_forget_slots(struct xlat *x, const uint8_t *from, const uint8_t *to);     /* of links that lie there */
 unsigned xlat_ind_table(struct cpu *c);                 /* which of the tables the current mode uses, made ready for it */
 
 /* light.c: instructions by the interpreter's handlers, without leaving. */
@@ -153,6 +175,7 @@ static inline void flags_to_image(struct cpu *c)
 /* host.c: what the operating system is asked for. */
 bool host_code_new(struct xlat *x, size_t size, struct err *err);
 void host_code_free(struct xlat *x);
+void host_code_rest(struct xlat *x, uint32_t from, uint32_t to);        /* that part will not be written for a while */
 void host_enter_thread(struct cpu *c);                  /* this thread runs c now: GS, signals */
 void host_forget(struct cpu *c);                        /* c is going away */
 
