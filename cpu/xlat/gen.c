@@ -9,17 +9,29 @@
 
 static uint32_t here(const struct gen *g) { return (uint32_t)(g->b.p - g->start); }
 
+/* The byte of env.image that LAHF fills: SF ZF AF PF CF in their places, CF lowest. */
+static struct rm image_ah(void) { return rm_gs((int32_t)offsetof(struct cpu, xe.image) + 1); }
+
+/* What is dead may be anything, so that often less than all flags are kept. */
 void gen_clobber(struct gen *g)
 {
 	static const uint8_t lahf_seto[] = { 0x9f, 0x0f, 0x90, 0xc0 };  /* LAHF; SETO AL */
+	unsigned need = g->need[g->k];
 	struct site *s = &g->site[g->k];
 
-	if (g->fl == FL_SAVED || !g->need[g->k])
+	if (g->fl == FL_SAVED || !need)
 		return;
-	emit_mov_rr(&g->b, true, T1, HAX);
-	emit_bytes(&g->b, lahf_seto, sizeof(lahf_seto));
-	emit_store(&g->b, false, ENV(image), HAX);
-	emit_mov_rr(&g->b, true, HAX, T1);
+	if (need == FLAG_CF) {
+		emit_op(&g->b, 0x192, 0, image_ah());                   /* SETC */
+	} else {
+		emit_mov_rr(&g->b, true, T1, HAX);
+		emit_bytes(&g->b, lahf_seto, need & FLAG_OF ? 4 : 1);
+		if (need & FLAG_OF)
+			emit_store(&g->b, false, ENV(image), HAX);
+		else
+			emit_op(&g->b, 0x88, 4, image_ah());            /* MOV image, AH */
+		emit_mov_rr(&g->b, true, HAX, T1);
+	}
 	g->fl = FL_SAVED;
 	s->roll_from = s->roll_to = here(g);
 	s->roll_saved = 1;
@@ -28,15 +40,26 @@ void gen_clobber(struct gen *g)
 void gen_flags(struct gen *g)
 {
 	static const uint8_t back[] = { 0x04, 0x7f, 0x9e };             /* ADD AL, 7F; SAHF */
+	unsigned need = g->need[g->k];
 
 	if (g->fl == FL_HOST)
 		return;
 	g->fl = FL_HOST;
-	if (!g->need[g->k])
+	if (!need)
 		return;
+	if (need == FLAG_CF) {
+		emit_op(&g->b, 0x1ba, 4, ENV(image));                   /* BT image, 8 */
+		emit8(&g->b, 8);
+		return;
+	}
 	emit_mov_rr(&g->b, true, T1, HAX);
-	emit_load(&g->b, false, HAX, ENV(image));
-	emit_bytes(&g->b, back, sizeof(back));
+	if (need & FLAG_OF) {
+		emit_load(&g->b, false, HAX, ENV(image));
+		emit_bytes(&g->b, back, 3);
+	} else {
+		emit_op(&g->b, 0x8a, 4, image_ah());                    /* MOV AH, image */
+		emit8(&g->b, 0x9e);
+	}
 	emit_mov_rr(&g->b, true, HAX, T1);
 }
 
@@ -275,7 +298,7 @@ static uint32_t opcode_of(const struct insn *i)
 	return op;
 }
 
-/* Of the operands: whether a general register is read and written. */
+/* Of the operands: whether a general register is written. */
 static bool is_written(const struct insn *i, unsigned guest)
 {
 	unsigned k;
@@ -284,6 +307,40 @@ static bool is_written(const struct insn *i, unsigned guest)
 		if (i->o[k].kind == OPD_GPR && i->o[k].reg == guest && i->o[k].written)
 			return true;
 	return false;
+}
+
+/* Whether its old value counts: it is read, or written in part. */
+static bool is_wanted(const struct insn *i, unsigned guest)
+{
+	unsigned k;
+
+	for (k = 0; k < i->operands; k++)
+		if (i->o[k].kind == OPD_GPR && i->o[k].reg == guest && (i->o[k].read || i->o[k].size < 4))
+			return true;
+	return false;
+}
+
+/*
+ * Whether the r/m operand, a register that lives in memory, can be named there.  Not where memory means something else than a
+ * register (bit strings, XCHG's lock), nor where the upper half is to be cleared.
+ */
+static bool is_at_home(const struct insn *i, unsigned guest)
+{
+	unsigned k;
+
+	if (i->traits & (INSN_SSE | INSN_AVX | INSN_MMX) || i->op == OP_XCHG || i->op == OP_XADD || i->op == OP_CMPXCHG || i->op == OP_MOVBE ||
+	    ((i->op == OP_BT || i->op == OP_BTS || i->op == OP_BTR || i->op == OP_BTC) && i->opcode != 0xba))
+		return false;
+	for (k = 0; k < i->operands; k++)
+		if (i->o[k].kind == OPD_GPR && i->o[k].reg == guest && i->o[k].written && i->o[k].size == 4)
+			return false;
+	return true;
+}
+
+/* Forms of two registers that can be written either way round. */
+static bool has_twin(const struct insn *i)
+{
+	return i->map == 0 && ((i->opcode < 0x40 && (i->opcode & 7) < 4) || (i->opcode >= 0x88 && i->opcode <= 0x8b));
 }
 
 static bool any_high(const struct insn *i)
@@ -322,7 +379,7 @@ bool gen_copy(struct gen *g, enum field reg, enum field rm, enum field vvvv)
 {
 	const struct insn *i = cur(g);
 	struct fields f = fields_of(g);
-	bool memory = f.mod != 3, high = any_high(i), swap = false, restore = false, now_host = false;
+	bool memory = f.mod != 3, high = any_high(i), swap = false, restore = false, now_host = false, home = false;
 	uint32_t op = opcode_of(i);
 	unsigned spilled[3], at[3], n = 0, k, free_at = T0, hreg = f.reg, hvvvv = f.vvvv, hrm = f.rm, swapped = 0;
 	struct rm m = rm_reg(0);
@@ -334,12 +391,24 @@ bool gen_copy(struct gen *g, enum field reg, enum field rm, enum field vvvv)
 	/* Below 64 bits, VEX.W does not make general registers wider. */
 	if (!g->wide && (reg == F_GPR || rm == F_GPR || vvvv == F_GPR || i->op == OP_PCMPESTRI || i->op == OP_PCMPESTRM))
 		op &= ~(uint32_t)EO_W;
+	if (!memory && !high && reg == F_GPR && rm == F_GPR && host_of(f.reg) < 0 && host_of(f.rm) >= 0 && has_twin(i)) {
+		unsigned other = f.reg;
+
+		f.reg = hreg = f.rm;
+		f.rm = hrm = other;
+		op ^= 2;
+	}
+	if (rm == F_GPR && !memory && !high && host_of(f.rm) < 0 && is_at_home(i, f.rm) && (reg != F_GPR || f.reg != f.rm) &&
+	    (vvvv != F_GPR || f.vvvv != f.rm)) {
+		home = true;
+		m = gpr_home(f.rm);
+	}
 	for (k = 0; k < i->operands; k++)
 		if (i->o[k].kind == OPD_MEM && (!i->o[k].size || i->o[k].size > 32))
 			return false;
 	if (reg == F_GPR && !high_reg && host_of(f.reg) < 0)
 		spilled[n++] = f.reg;
-	if (rm == F_GPR && !memory && !high_rm && host_of(f.rm) < 0 && !(n && spilled[0] == f.rm))
+	if (rm == F_GPR && !memory && !home && !high_rm && host_of(f.rm) < 0 && !(n && spilled[0] == f.rm))
 		spilled[n++] = f.rm;
 	if (vvvv == F_GPR && host_of(f.vvvv) < 0 && !(n && spilled[0] == f.vvvv) && !(n > 1 && spilled[1] == f.vvvv))
 		spilled[n++] = f.vvvv;
@@ -370,15 +439,16 @@ bool gen_copy(struct gen *g, enum field reg, enum field rm, enum field vvvv)
 		gen_flags(g);
 	for (k = 0; k < n; k++, free_at++) {
 		at[k] = free_at;
-		emit_load(&g->b, true, free_at, gpr_home(spilled[k]));
+		if (is_wanted(i, spilled[k]))
+			emit_load(&g->b, true, free_at, gpr_home(spilled[k]));
 	}
 	if (reg == F_GPR && !high_reg)
 		hreg = host_of(f.reg) >= 0 ? (unsigned)host_of(f.reg) : spilled[0] == f.reg ? at[0] : at[1];
-	if (rm == F_GPR && !memory && !high_rm)
+	if (rm == F_GPR && !memory && !home && !high_rm)
 		hrm = host_of(f.rm) >= 0 ? (unsigned)host_of(f.rm) : spilled[0] == f.rm ? at[0] : at[1];
 	if (vvvv == F_GPR)
 		hvvvv = host_of(f.vvvv) >= 0 ? (unsigned)host_of(f.vvvv) : spilled[0] == f.vvvv ? at[0] : at[1];
-	if (!memory)
+	if (!memory && !home)
 		m = rm_reg((int)hrm);
 	if (high) {
 		if (emit_needs_rex(op, hreg, &m) || (!high_reg && op & EO_B_REG && hreg >= 4) ||

@@ -63,6 +63,9 @@ void native_run(unsigned mode, struct diff_state *s);
 
 /* Ours. */
 void sim_use(enum cpu_engine e);       /* before sim_init: which engine; the interpreter if not said */
+/* Before sim_init: the translator takes flags for dead where it may, and what a fault shows of them does not count. */
+void sim_use_dead_flags(void);
+bool sim_flags_are_exact(void);
 bool sim_init(const char *model, const char **why);     /* again, after sim_use: the other engine on the same memory */
 uint8_t *sim_code(void), *sim_data(void);
 void sim_seal(const uint8_t *data);

@@ -2,10 +2,10 @@
 /*
  * diff_cpu: our processor against the host's on random cases.
  *
- *	diff_cpu [-n cases] [-s seed] [-m 16|32|64] [-o operation] [-c instructions] [-f class] [-k first] [-g] [-v] [-x]
+ *	diff_cpu [-n cases] [-s seed] [-m 16|32|64] [-o operation] [-c instructions] [-f class] [-k first] [-g] [-v] [-x] [-d]
  *
  * -k: the first case to run (as a report names it).  class: x87, mmx, sse, avx, other.  -g: generic handlers only.
- * -v: every difference, not one per operation.  -x: the translator.  -c: from five on with branches and loops.
+ * -v: every difference, not one per operation.  -x: the translator.  -d: with dead flags.  -c: from five on with branches and loops.
  * The cases run in a child, which a wild case may kill: the next one
  * goes on behind that case.  Exit status 1 if something differs.
  */
@@ -112,7 +112,7 @@ static void parse(int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "n:s:m:o:c:f:k:gvx")) != -1) {
+	while ((o = getopt(argc, argv, "n:s:m:o:c:f:k:dgvx")) != -1) {
 		switch (o) {
 		case 'n':
 			options.cases = strtoull(optarg, NULL, 0);
@@ -137,6 +137,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'g':
 			options.generic = true;
+			break;
+		case 'd':
+			sim_use_dead_flags();
 			break;
 		case 'x':
 			sim_use(CPU_XLAT);

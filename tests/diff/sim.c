@@ -21,6 +21,7 @@ enum {                                  /* guest-physical */
 #define HIGH 0xffffffff80000000ull      /* the supervisor's pages */
 
 static enum cpu_engine engine = CPU_INTERP;
+static bool exact = true;
 static uint8_t *ram;
 static struct cpus *made[2], *cpus;     /* by engine; the one in use */
 static struct cpu *cpu;
@@ -195,9 +196,12 @@ bool sim_init(const char *model, const char **why)
 	s->tr = (struct segment){ .selector = 0x38, .attr = 0x8b, .limit = 103, .base = HIGH + TSS };
 	s->run = RUN_RUNNING;
 	if (engine == CPU_XLAT)
-		xlat_set_exact(cpu, true);
+		xlat_set_exact(cpu, exact);
 	return true;
 }
+
+void sim_use_dead_flags(void) { exact = false; }
+bool sim_flags_are_exact(void) { return exact; }
 
 void sim_use(enum cpu_engine e)
 {
