@@ -201,7 +201,8 @@ void gen_exit(struct gen *g, int cc, uint64_t rip)
 	struct link *l = &g->link[g->links];
 
 	*l = (struct link){ .rip = rip, .insn = (uint8_t)g->k, .saved = g->fl == FL_SAVED };
-	l->slot = (rip ^ g->rip) >> 12 != 0;
+	/* What begins at the end of a page may need the next one. */
+	l->slot = (rip ^ g->rip) >> 12 != 0 || (rip & 0xfff) > 4096 - 15;
 	g->link_field[g->links++] = cc >= 0 ? emit_jcc(&g->b, (unsigned)cc) : emit_jmp(&g->b);
 }
 

@@ -105,10 +105,10 @@ static bool decode(struct cpu *c, struct xblock *b, unsigned k)
 
 	if (b->slow[k])
 		return true;
-	if (insn_decode(&i, b->b.code + b->site[k].guest, len, code64(c) ? 64 : 32) != DECODE_OK || i.len != len)
+	if (b->b.page2 != NO_PAGE || insn_decode(&i, b->b.code + b->site[k].guest, len, code64(c) ? 64 : 32) != DECODE_OK || i.len != len)
 		return false;
 	interp_gate(c, &i);
-	g = code_alloc(c, sizeof(*g));
+	g = cache_alloc(c->x, sizeof(*g));
 	if (!g)
 		return false;
 	interp_generic(g, &i);

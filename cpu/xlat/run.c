@@ -85,6 +85,13 @@ static struct xblock *find(struct cpu *c, uint32_t key)
 		return NULL;
 	gpa |= linear & 0xfff;
 	b = code_find_at(c, gpa, key | KEY_XLAT, c->s.rip);
+	if (b && b->page2 != NO_PAGE) {
+		uint64_t gpa2;
+
+		fetch_page(c, (linear & ~0xfffull) + 4096, &gpa2, &host);
+		if (gpa2 != b->page2)
+			return NULL;
+	}
 	if (b)
 		return (struct xblock *)b;
 	return xlat_translate(c, key, linear, gpa, host + (linear & 0xfff));

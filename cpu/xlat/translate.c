@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cpu/decode_table.h"
 #include "cpu/interp/run.h"
+#include "cpu/mmu.h"
 #include "cpu/xlat/gen.h"
 
 enum {
@@ -50,6 +51,35 @@ static unsigned decode(struct gen *g, unsigned room, uint64_t left_in_cs)
 	}
 	g->at[g->n] = (uint16_t)at;
 	return at;
+}
+
+/*
+ * An instruction that begins in this page and ends in the next is a block of its own.  Indirect branches among them are the
+ * interpreter's, which may have to take them back.  False: none that can be translated; may fault as the fetch does.
+ */
+static bool decode_crossing(struct gen *g, uint64_t linear, uint8_t *raw, unsigned first, uint64_t *page2, const uint8_t **host2)
+{
+	struct insn *i = &g->insn[0];
+	uint8_t *host;
+
+	if (g->c->all->config.icount || insn_decode(i, raw, first, g->wide ? 64 : 32) != DECODE_SHORT)
+		return false;
+	fetch_page(g->c, (linear & ~0xfffull) + 4096, page2, &host);
+	if (!host)
+		return false;
+	*host2 = host;
+	code_mark(g->c, *page2);
+	memcpy(raw + first, host, 15 - first);
+	if (insn_decode(i, raw, 15, g->wide ? 64 : 32) != DECODE_OK || i->len <= first)
+		return false;
+	interp_gate(g->c, i);
+	if ((i->op == OP_CALL || i->op == OP_JMP || i->op == OP_RET) && i->o[0].kind != OPD_REL)
+		return false;
+	g->n = 1;
+	g->at[0] = 0;
+	g->at[1] = i->len;
+	g->need[0] = g->need[1] = ALL_FLAGS;
+	return true;
 }
 
 /* --- flags ------------------------------------------------------------------------------------------------------ */
@@ -413,7 +443,9 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 	struct xlat *x = c->x;
 	unsigned room_left = 4096 - (unsigned)(linear & 0xfff), bytes, n;
 	uint8_t raw[BLOCK_BYTES + 15];
-	uint64_t looked = 0, page = gpa & ~0xfffull;
+	uint64_t looked = 0, page = gpa & ~0xfffull, page2 = NO_PAGE;
+	const uint8_t *host2 = NULL;
+	unsigned first;
 	const struct region *r;
 	struct xblock *xb;
 
@@ -436,14 +468,18 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 	g->tlb = (int32_t)((uint8_t *)c->tlb - (uint8_t *)c);
 	memset(g->slow, 0, sizeof(g->slow));
 	bytes = decode(g, n, g->wide ? UINT64_MAX : (uint64_t)c->s.seg[SEG_CS].limit - c->s.rip + 1);
-	if (!g->n)
-		return NULL;
-	find_live(g, host - (linear & 0xfff), &looked);
+	if (g->n) {
+		find_live(g, host - (linear & 0xfff), &looked);
+	} else {
+		if (room_left >= 15 || !decode_crossing(g, linear, raw, room_left, &page2, &host2))
+			return NULL;
+		bytes = g->at[1];
+	}
 	gen_find_windows(g);
 	xb = cache_alloc(x, sizeof(*xb));
 	if (!xb)
 		return NULL;
-	xb->b = (struct block){ .gpa = gpa, .page2 = NO_PAGE, .code = host, .key = key | KEY_XLAT, .rip = g->rip,
+	xb->b = (struct block){ .gpa = gpa, .page2 = page2, .code = host, .key = key | KEY_XLAT, .rip = g->rip,
 				.n = (uint16_t)g->n, .bytes = (uint16_t)bytes, .looked = looked };
 	xb->rip = g->rip;
 	xb->number = g->number;
@@ -456,9 +492,12 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 		cache_unalloc(x, xb);
 		return NULL;
 	}
-	code_note(c, gpa, bytes);
+	first = MIN(bytes, room_left);
+	code_note(c, gpa, first);
 	code_note_granules(c, page, looked);
-	if (memcmp(raw, host, bytes)) {
+	if (host2)
+		code_note(c, page2, bytes - first);
+	if (memcmp(raw, host, first) || (host2 && memcmp(raw + first, host2, bytes - first))) {
 		cache_unalloc(x, xb);
 		return NULL;
 	}
