@@ -21,7 +21,8 @@ static size_t receive(void *owner, const struct frame *frames, size_t n)
 		if (frame_copy(&frames[i], 0, f, sizeof(f)) < 42)
 			continue;
 		if (f[12] == 8 && f[13] == 6 && f[21] == 2)
-			printf("10.0.2.2 is at %02x:%02x:%02x:%02x:%02x:%02x\n", f[22], f[23], f[24], f[25], f[26], f[27]);
+			printf("10.0.2.2 is at %02x:%02x:%02x:%02x:%02x:%02x\n", f[22], f[23], f[24], f[25], f[26],
+			       f[27]);
 		if (f[12] == 8 && f[13] == 6)
 			memcpy(gateway, f + 22, 6);
 		else if ((answered = f[12] == 8 && f[13] == 0 && f[23] == 1 && f[34] == 0))
@@ -43,8 +44,10 @@ int main(void)
 {
 	static const struct port_ops ops = { .receive = receive };
 	/* ARP: who has 10.0.2.2?  And an ICMP echo request.  We are 52:54:00:12:34:56 and 10.0.2.15. */
-	uint8_t arp[60] = "\xff\xff\xff\xff\xff\xffRT\0\x12\x34\x56\x08\6\0\1\x08\0\6\4\0\1RT\0\x12\x34\x56\x0a\0\2\x0f\0\0\0\0\0\0\x0a\0\2\2";
-	uint8_t ping[60] = "......RT\0\x12\x34\x56\x08\0\x45\0\0\x1c\0\0\0\0\x40\1\x62\xd1\x0a\0\2\x0f\x0a\0\2\2\x08\0\xf7\xfd\0\1\0\1";
+	uint8_t arp[60] = "\xff\xff\xff\xff\xff\xffRT\0\x12\x34\x56\x08\6" "\0\1\x08\0\6\4\0\1"
+			  "RT\0\x12\x34\x56\x0a\0\2\x0f" "\0\0\0\0\0\0\x0a\0\2\2";
+	uint8_t ping[60] = "......RT\0\x12\x34\x56\x08\0" "\x45\0\0\x1c\0\0\0\0\x40\1\x62\xd1\x0a\0\2\x0f\x0a\0\2\2"
+			   "\x08\0\xf7\xfd\0\1\0\1";
 	struct unet_config config;
 	struct unet *u = NULL;
 	struct port port;
@@ -53,7 +56,8 @@ int main(void)
 	unet_config_defaults(&config);
 	config.clock = clock_new(&(struct clock_config){ .now = now });
 	config.loop = loop_new();
-	if (!unet_config_set(&config, "hostname", "embedded", &err) || !unet_config_finish(&config, &err) || !(u = unet_new(&config, &err))) {
+	if (!unet_config_set(&config, "hostname", "embedded", &err) || !unet_config_finish(&config, &err) ||
+	    !(u = unet_new(&config, &err))) {
 		fprintf(stderr, "embed: %s\n", err.text);
 		return 1;
 	}

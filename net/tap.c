@@ -53,16 +53,19 @@ int tap_open(char *name, struct err *err)
 	int size = HEADER, fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0) {
-		err_errno(err, errno, "cannot open /dev/net/tun%s", errno == ENOENT || errno == ENODEV || errno == ENXIO ?
+		err_errno(err, errno, "cannot open /dev/net/tun%s",
+			  errno == ENOENT || errno == ENODEV || errno == ENXIO ?
 			  " (is the tun module there? modprobe tun; in a container: --device /dev/net/tun)" :
-			  errno == EACCES || errno == EPERM ? " (it must be readable and writable for you: mode 0666 is usual)" : "");
+			  errno == EACCES || errno == EPERM ?
+			  " (it must be readable and writable for you: mode 0666 is usual)" : "");
 		return -1;
 	}
 	strncpy(r.ifr_name, name, IFNAMSIZ - 1);
 	if (ioctl(fd, TUNSETIFF, &r) < 0) {
 		err_errno(err, errno, "cannot make the TAP device '%s'%s", name, errno == EPERM ?
 			  " (it takes CAP_NET_ADMIN in the network namespace)" : errno == EBUSY ?
-			  " (there is one of this name in use)" : errno == EINVAL ? " (is there another device of this name?)" : "");
+			  " (there is one of this name in use)" : errno == EINVAL ?
+			  " (is there another device of this name?)" : "");
 		close(fd);
 		return -1;
 	}
@@ -145,7 +148,8 @@ static bool from_header(struct frame *f, const struct virtio_net_hdr *h)
 		f->gso_size = h->gso_size;
 		f->hdr_len = h->hdr_len;
 	}
-	return f->gso == GSO_NONE || f->gso == GSO_TCPV4 || f->gso == GSO_TCPV6 || f->gso == GSO_UDP || f->gso == GSO_UDP_L4;
+	return f->gso == GSO_NONE || f->gso == GSO_TCPV4 || f->gso == GSO_TCPV6 || f->gso == GSO_UDP ||
+	       f->gso == GSO_UDP_L4;
 }
 
 /* true if all is sent. */

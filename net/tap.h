@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A Linux TAP device as one end of a cable.  Offload facts cross in the vnet header of its descriptor, so a TSO frame of the
- * kernel's is one frame here, and the other way round.  Frames are read and written in batches.
+ * A Linux TAP device as one end of a cable.  Offload facts cross in the vnet header of its descriptor, so a TSO frame
+ * of the kernel's is one frame here, and the other way round.  Frames are read and written in batches.
  */
 #ifndef NET_TAP_H
 #define NET_TAP_H
@@ -11,7 +11,7 @@
 #include "net/port.h"
 
 struct tap_config {
-	int fd;                         /* made by tap_open, or like it: IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, not blocking; not owned */
+	int fd;                         /* by tap_open, or as it: IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, not blocking; not owned */
 	struct loop *loop;
 	const char *name;               /* of the port; not owned */
 	void (*gone)(void *owner);      /* the device was removed; may be NULL */
@@ -20,7 +20,10 @@ struct tap_config {
 
 struct tap;
 
-/* A TAP in the caller's network namespace.  name: IFNAMSIZ bytes, "tap%d" for any, holds its name afterwards.  -1 with err. */
+/*
+ * Makes a TAP in the caller's network namespace.  name: IFNAMSIZ bytes, "tap%d" for any, holds its name afterwards.
+ * Returns the descriptor; -1 with err.
+ */
 int tap_open(char *name, struct err *err);
 struct tap *tap_new(const struct tap_config *config, struct err *err);
 void tap_free(struct tap *t);           /* parts the port */

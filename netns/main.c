@@ -252,8 +252,8 @@ static void on_gone(void *owner)
 	stop(owner, EXIT_OURS);
 }
 
-static bool watch(struct program *p, struct loop_fd *w, int fd, void (*ready)(void *owner, unsigned events), const char *what,
-		  struct err *err)
+static bool watch(struct program *p, struct loop_fd *w, int fd, void (*ready)(void *owner, unsigned events),
+		  const char *what, struct err *err)
 {
 	int r = fd < 0 ? -errno : loop_add(p->loop, w, fd, LOOP_READ, ready, p);
 
@@ -337,8 +337,8 @@ static bool start(struct program *p, struct err *err)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	p->tap = tap_new(&(struct tap_config){ .fd = p->space.tap, .loop = p->loop, .name = p->space.ifname, .gone = on_gone,
-					       .owner = p }, err);
+	p->tap = tap_new(&(struct tap_config){ .fd = p->space.tap, .loop = p->loop, .name = p->space.ifname,
+					       .gone = on_gone, .owner = p }, err);
 	if (!p->tap)
 		return false;
 	port_join(unet_port(p->unet), tap_port(p->tap));

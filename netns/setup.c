@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Interface, addresses and routes by rtnetlink(7), one request and its answer at a time; the resolver by a bind mount. */
+/* Interface, addresses and routes by rtnetlink(7), one request at a time; the resolver by a bind mount. */
 #include "netns/setup.h"
 
 #include <arpa/inet.h>
@@ -67,7 +67,8 @@ static int ask(const struct request *q)
 
 static int link_up(unsigned index, uint32_t mtu, bool up)
 {
-	struct ifinfomsg m = { .ifi_family = AF_UNSPEC, .ifi_index = (int)index, .ifi_flags = up ? IFF_UP : 0, .ifi_change = up ? IFF_UP : 0 };
+	unsigned flags = up ? IFF_UP : 0;
+	struct ifinfomsg m = { .ifi_family = AF_UNSPEC, .ifi_index = (int)index, .ifi_flags = flags, .ifi_change = flags };
 	struct request q;
 
 	begin(&q, RTM_NEWLINK, 0, &m, sizeof(m));
@@ -142,7 +143,8 @@ bool setup_interface(const struct setup *s, struct err *err)
 		return err_errno(err, e, "cannot set '%s' %s", s->ifname, s->configure ? "up" : "to its MTU");
 	if (!s->configure)
 		return true;
-	return setup_loopback(err) && (!s->ipv4 || configure4(s, index, err)) && (!s->ipv6 || configure6(s, index, err));
+	return setup_loopback(err) && (!s->ipv4 || configure4(s, index, err)) &&
+	       (!s->ipv6 || configure6(s, index, err));
 }
 
 /* --- the resolver ------------------------------------------------------------------------------------------------- */
@@ -165,8 +167,8 @@ static bool write_resolv_conf(const struct setup *s, const char *path)
 }
 
 /*
- * The file lives in a tmpfs that is seen in this mount namespace only, over a folder that every system has, and is taken
- * away again: the bind mount keeps it.
+ * The file lives in a tmpfs that is seen in this mount namespace only, over a folder that every system has, and is
+ * taken away again: the bind mount keeps it.
  */
 bool setup_resolver(const struct setup *s, struct err *err)
 {

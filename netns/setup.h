@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of a network namespace as its kernel sees it: interface, addresses, routes, and for a command the resolver. */
+/* The inside of a network namespace as its kernel sees it: interface, addresses, routes; for a command the resolver. */
 #ifndef NETNS_SETUP_H
 #define NETNS_SETUP_H
 

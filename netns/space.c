@@ -67,7 +67,8 @@ static bool receive_message(int fd, struct message *m, int *passed)
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct iovec iov = { m, sizeof(*m) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+			      .msg_controllen = sizeof(control) };
 	ssize_t n;
 
 	do
@@ -119,8 +120,9 @@ static const char *unshare_remedy(int e)
 {
 	switch (e) {
 	case EPERM:
-		return " (the kernel lets no ordinary user make user namespaces: see sysctl kernel.unprivileged_userns_clone and "
-		       "kernel.apparmor_restrict_unprivileged_userns; in a container, its seccomp profile)";
+		return " (the kernel lets no ordinary user make user namespaces: see sysctl "
+		       "kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns; in a "
+		       "container, its seccomp profile)";
 	case ENOSPC:
 	case EUSERS:
 		return " (too many namespaces: see sysctl user.max_user_namespaces and user.max_net_namespaces)";
@@ -139,7 +141,7 @@ static bool become_inside(int control, const struct setup *setup, struct err *er
 		return err_errno(err, errno, "cannot make a user and network namespace%s", unshare_remedy(errno));
 	if (!send_message(control, &m, -1) || !receive_message(control, &m, NULL))
 		_exit(1);
-	return setup_loopback(err) && make_tap(control, setup, err) && (!setup->configure || setup_resolver(setup, err));
+	return setup_loopback(err) && (!setup->configure || setup_resolver(setup, err)) && make_tap(control, setup, err);
 }
 
 static _Noreturn void run_command(int control, char *const *command)
@@ -225,9 +227,9 @@ static bool map_ids(pid_t child, struct err *err)
 	snprintf(uids, sizeof(uids), "0 %u 1\n", (unsigned)geteuid());
 	snprintf(gids, sizeof(gids), "0 %u 1\n", (unsigned)getegid());
 	if (!write_file(child, "uid_map", uids))
-		return err_errno(err, errno, "cannot write the new namespace's uid_map%s", errno == EPERM ? geteuid() == 0 ?
-				 " (root without CAP_SETUID or CAP_SETFCAP: run it as an ordinary user)" :
-				 " (user namespaces of ordinary users are restricted on this host)" : "");
+		return err_errno(err, errno, "cannot write the new namespace's uid_map%s", errno != EPERM ? "" :
+				 geteuid() == 0 ? " (root without CAP_SETUID or CAP_SETFCAP: run it as an ordinary user)" :
+				 " (user namespaces of ordinary users are restricted on this host)");
 	if ((!write_file(child, "setgroups", "deny") && errno != ENOENT) || !write_file(child, "gid_map", gids))
 		return err_errno(err, errno, "cannot write the new namespace's gid_map");
 	return true;
@@ -255,12 +257,12 @@ static bool open_namespace(const struct space_config *c, int *net, int *user, st
 	if (*net < 0) {
 		if (c->pid && errno == ENOENT)
 			return err_set(err, "%s: there is no such process", what);
-		return err_errno(err, errno, "%s: cannot open its network namespace%s", what, c->pid && errno == EACCES ?
-				 " (it belongs to another user)" : "");
+		return err_errno(err, errno, "%s: cannot open its network namespace%s", what,
+				 c->pid && errno == EACCES ? " (it belongs to another user)" : "");
 	}
 	if (same_file(*net, "/proc/self/ns/net"))
-		return err_set(err, "%s is in the network namespace of tenbox-net itself: make a new one first (unshare -n, or "
-			       "tenbox-net -- COMMAND)", what);
+		return err_set(err, "%s is in the network namespace of tenbox-net itself: make a new one first "
+			       "(unshare -n, or tenbox-net -- COMMAND)", what);
 	*user = ioctl(*net, NS_GET_USERNS);
 	if (*user < 0 && c->pid) {
 		snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)c->pid);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Network namespaces: a child process enters one that there is, or makes a new one for a command, makes the TAP inside, sets
- * it up, and hands its descriptor to us.  Works without privilege, as far as the kernel lets users make user namespaces.
+ * Network namespaces: a child process enters one that there is, or makes a new one for a command, makes the TAP inside,
+ * sets it up, and hands its descriptor to us.  Works without privilege, as far as the kernel lets users make user
+ * namespaces.
  */
 #ifndef NETNS_SPACE_H
 #define NETNS_SPACE_H

@@ -2,8 +2,8 @@
 /*
  * The two ends of small TCP loads, for tests/bench/stack.py.
  *   echo PORT                          serves 127.0.0.1 on this and the next PORTS - 1 ports: each byte comes back
- *   conn HOST PORT SECONDS PARALLEL    open, a byte each way, close: prints connections a second.  All PORTS take turns, so
- *                                      that those in TIME_WAIT leave enough of the client's ports
+ *   conn HOST PORT SECONDS PARALLEL    open, a byte each way, close: prints connections a second.  All PORTS take
+ *                                      turns, so that those in TIME_WAIT leave enough of the client's ports
  *   idle HOST PORT COUNT               opens COUNT connections, prints how many, keeps them until standard input ends
  *   rtt HOST PORT ROUNDS               one byte there and back: prints the median in microseconds
  */

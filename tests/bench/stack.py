@@ -161,28 +161,36 @@ def compare(report, ours, load, mtu):
             n.__exit__()
 
 
+def resident(network):
+    """KB of its own, without what libc's file shares with everybody."""
+    with open("/proc/%d/status" % network.process.pid) as f:
+        return int(re.search(r"RssAnon:\s+(\d+)", f.read()).group(1))
+
+
+def processor(network):
+    with open("/proc/%d/stat" % network.process.pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def idle_flows(report, ours, load, count=10000):
-    with Network(peers(ours)["tenbox-net"], 1500) as network:
-        def rss():
-            """KB of its own, without what libc's file shares with everybody."""
-            with open("/proc/%d/status" % network.process.pid) as f:
-                return int(re.search(r"RssAnon:\s+(\d+)", f.read()).group(1))
-        before = rss()
+    """Two networks, one of them with idle flows; a bulk stream on each in turn."""
+    command = peers(ours)["tenbox-net"]
+    with Network(command, 1500) as alone, Network(command, 1500) as beside:
+        before = resident(beside)
         report("stack/memory/idle-stack", "KB", before, None)
-        pairs = {"alone": [], "beside": []}
-        for _ in range(ROUNDS):
-            pairs["alone"].append(iperf(network))
-            holder, opened = load.hold(network, count)
-            if not pairs["beside"]:
-                report("stack/idle-flows/open", "flows", opened, None)
-                report("stack/memory/idle-flow", "KB", (rss() - before) / max(opened, 1), None)
-            pairs["beside"].append(iperf(network))
+        holder, opened = load.hold(beside, count)
+        try:
+            report("stack/idle-flows/open", "flows", opened, None)
+            report("stack/memory/idle-flow", "KB", (resident(beside) - before) / max(opened, 1), None)
+            start = processor(beside)
+            time.sleep(3)
+            report("stack/idle-flows/cpu", "% core", (processor(beside) - start) / 3 * 100, None)
+            values = turns({"alone": alone, "beside": beside}, iperf)
+            report("stack/idle-flows/out-beside (alone)", "Gbit/s", values["beside"], values["alone"])
+        finally:
             holder.stdin.close()
             holder.wait()
-            time.sleep(1)
-        alone, beside = median(pairs["alone"]), median(pairs["beside"])
-        report("stack/idle-flows/out-alone", "Gbit/s", alone, None)
-        report("stack/idle-flows/out-beside", "Gbit/s", beside, alone)
 
 
 def bench(report, build):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A socket pair that keeps record boundaries stands for the device: what is written on one side is read on the other. */
+/* A socket pair that keeps record boundaries stands for the device: what one side writes the other reads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -44,7 +44,8 @@ static void *make(void)
 	for (int i = 0; i < 2; i++)
 		setsockopt(b->fd[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	b->loop = loop_new();
-	b->tap = tap_new(&(struct tap_config){ .fd = b->fd[0], .loop = b->loop, .name = "tap0", .gone = on_gone, .owner = b }, &err);
+	b->tap = tap_new(&(struct tap_config){ .fd = b->fd[0], .loop = b->loop, .name = "tap0", .gone = on_gone,
+					       .owner = b }, &err);
 	assert_non_null(b->tap);
 	return b;
 }
@@ -178,8 +179,9 @@ static size_t segment(uint8_t *f, size_t payload)
 static void offload_facts_come_in(void **state)
 {
 	struct bench *b = *state;
-	struct virtio_net_hdr h = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .gso_type = VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN,
-				    .hdr_len = 54, .gso_size = 1460, .csum_start = 34, .csum_offset = 16 };
+	struct virtio_net_hdr h = { .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .hdr_len = 54, .gso_size = 1460,
+				    .gso_type = VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN, .csum_start = 34,
+				    .csum_offset = 16 };
 	static uint8_t buf[60054];
 	const struct frame *f;
 
@@ -207,8 +209,8 @@ static void offload_facts_go_out(void **state)
 	struct bench *b = *state;
 	static uint8_t buf[30054], got[30054];
 	struct iovec iov[] = { { buf, 54 }, { buf + 54, 10000 }, { buf + 10054, 20000 } };
-	struct frame f = { .iov = iov, .iov_count = 3, .len = 30054, .needs_csum = true, .csum_start = 34, .csum_offset = 16,
-			   .gso = GSO_TCPV4, .gso_size = 1448, .hdr_len = 54 };
+	struct frame f = { .iov = iov, .iov_count = 3, .len = 30054, .needs_csum = true, .csum_start = 34,
+			   .csum_offset = 16, .gso = GSO_TCPV4, .gso_size = 1448, .hdr_len = 54 };
 	struct virtio_net_hdr h;
 
 	segment(buf, 30000);
@@ -269,8 +271,8 @@ int main(void)
 		T(a_device_that_goes_away_is_told_once),
 	};
 	const struct contract contract = {
-		.name = "tap", .make = make, .free = destroy, .port = port_of, .send = behind_send, .run = run, .take = take,
-		.close = close_end, .open = open_end,
+		.name = "tap", .make = make, .free = destroy, .port = port_of, .send = behind_send, .run = run,
+		.take = take, .close = close_end, .open = open_end,
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL) + port_contract_run(&contract);
