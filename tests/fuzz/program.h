@@ -13,6 +13,7 @@ enum { CHUNK_HEAD = 3 };
 /* The next chunk, cut to what is left; false at the end. */
 static inline bool next_chunk(struct cursor *c, uint8_t *op, struct cursor *body)
 {
+	const uint8_t *at;
 	size_t len;
 
 	if (!cursor_left(c))
@@ -20,7 +21,8 @@ static inline bool next_chunk(struct cursor *c, uint8_t *op, struct cursor *body
 	*op = cursor_u8(c);
 	len = cursor_be16(c);
 	len = MIN(len, cursor_left(c));
-	*body = cursor_of(cursor_take(c, len), len);
+	at = cursor_take(c, len);
+	*body = cursor_of(at ? at : (const uint8_t *)"", at ? len : 0);
 	return true;
 }
 
