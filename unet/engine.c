@@ -34,13 +34,16 @@
 #include "unet/engine.h"
 #include "unet/hooks.h"
 
-enum { RTO_MIN = 1000 / (2 * TCP_TMR_INTERVAL) };      /* in lwIP's slow ticks */
+enum {                                  /* in lwIP's slow ticks */
+	SECOND = 1000 / (2 * TCP_TMR_INTERVAL), RTO_MIN = SECOND, RTO_MAX = 30 * SECOND, SILENT_MAX = 900 * SECOND,
+};
 
 static struct unet *users;              /* the first one's clock drives the timers */
 static struct unet *current;            /* on whose behalf lwIP is being called */
 static struct timer tick_timer;
 static struct engine_timed *timed;
 static uint64_t last_tick;
+static unsigned beat;
 static uint8_t ext_id;
 static bool initialized;
 
@@ -274,6 +277,13 @@ static void before_tick(void)
 			p->persist_backoff = 0;
 		if (p->rto < RTO_MIN)
 			p->rto = RTO_MIN;
+		if (p->state < ESTABLISHED || p->nrtx == 0)
+			continue;
+		/* a guest that stands still (stopped, its link down) for minutes goes on soon after, and is not given up */
+		if (p->rto > RTO_MAX)
+			p->rto = RTO_MAX;
+		if (p->nrtx >= TCP_MAXRTX - 1 && tcp_ticks - p->tmr < SILENT_MAX)
+			p->nrtx = TCP_MAXRTX - 2;
 	}
 }
 
@@ -327,7 +337,10 @@ static void tick(void *owner)
 		for (struct engine_timed *t = timed; t; t = t->next)
 			show(t->pcb);
 		before_tick();
-		tcp_tmr();              /* who is freed leaves `timed` by tcp.c's callback */
+		/* tcp_tmr(), with a beat that begins anew with each first user: the same inputs, the same output */
+		tcp_fasttmr();
+		if (++beat & 1)
+			tcp_slowtmr();  /* who is freed leaves `timed` by tcp.c's callback */
 		hide_all();
 	}
 	for (struct engine_timed *t = timed, *next; t; t = next) {
@@ -391,6 +404,8 @@ bool engine_attach(struct unet *u)
 	if (!users) {
 		timer_init(&tick_timer, u->cfg.clock, tick, NULL);
 		users = u;
+		beat = 0;
+		tcp_ticks = 1;          /* 0 would mean that no round trip is being timed */
 	} else {
 		struct unet *last = users;
 

@@ -217,6 +217,12 @@ static void configured_texts_become_options(void **state)
 	assert_option(b, 119, "\1a\7example\0\1b\xc0\0", 15);
 	assert_string_equal((char *)b->r.data + 108, "http://x/y.efi");
 	finish(b);
+	c.bootfile = "https://x/y.efi";
+	b = start(&c);
+	begin(b, DISCOVER, 1);
+	assert_true(ask(b));
+	assert_option(b, 60, "HTTPClient", 10);
+	finish(b);
 }
 
 static void a_search_list_is_compressed_and_split(void **state)

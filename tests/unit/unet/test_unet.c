@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -265,6 +266,47 @@ static void a_pause_of_minutes_loses_nothing(void **state)
 	fake_net_free(&n);
 }
 
+/* The monitor's stop: the card takes nothing and the guest says nothing for ten minutes, while time goes on. */
+static void a_guest_that_stood_still_for_minutes_goes_on(void **state)
+{
+	static uint8_t data[100000];
+	struct fake_net n;
+	struct guest_tcp t;
+	size_t room;
+	int fd;
+
+	(void)state;
+	for (room = 0; room < 2; room++) {              /* a card that is full, and one whose frames nobody looks at */
+		fake_net_init(&n, 0);
+		guest_tcp_init(&t, &n.guest, NET_OUTSIDE, 5000, 80);
+		assert_true(guest_tcp_open(&t));
+		fd = n.sockets.last_open;
+		fake_peer_sends(&n.sockets, fd, data, sizeof(data));
+		if (!room)
+			n.guest.room = 0;
+		fake_net_run(&n, S(600));
+		assert_true(n.sockets.s[fd].open);
+		guest_forget(&n.guest);
+		n.guest.room = SIZE_MAX;
+		port_ready(&n.guest.port);
+		guest_tcp_send(&t, TCP_ACK_, "back", 4);
+		for (int i = 0; i < 320 && t.got_len < sizeof(data); i++) {
+			fake_net_run(&n, MS(100));
+			guest_tcp_run(&t);
+		}
+		assert_false(t.reset);
+		assert_int_equal(t.got_len, sizeof(data));
+		assert_memory_equal(n.sockets.s[fd].sent, "back", 4);
+		/* but one that never comes back is given up in the end, and the host hears of it */
+		fake_peer_sends(&n.sockets, fd, data, sizeof(data));
+		fake_net_run(&n, S(1000));
+		assert_int_equal(n.sockets.open_count, 0);
+		assert_true(n.sockets.last_closed_reset);
+		guest_tcp_free(&t);
+		fake_net_free(&n);
+	}
+}
+
 /* The same inputs, on the same clock, give the same frames to the last byte. */
 static uint64_t run_script(void)
 {
@@ -504,6 +546,7 @@ int main(void)
 		cmocka_unit_test(overlong_texts_and_odd_sizes_are_refused),
 		cmocka_unit_test(instances_keep_to_themselves),
 		cmocka_unit_test(a_pause_of_minutes_loses_nothing),
+		cmocka_unit_test(a_guest_that_stood_still_for_minutes_goes_on),
 		cmocka_unit_test(the_same_inputs_give_the_same_frames),
 		cmocka_unit_test(a_long_life_is_the_same_to_the_last_byte_twice),
 	};
