@@ -108,7 +108,7 @@ static bool decode(struct cpu *c, struct xblock *b, unsigned k)
 	if (b->b.page2 != NO_PAGE || insn_decode(&i, b->b.code + b->site[k].guest, len, code64(c) ? 64 : 32) != DECODE_OK || i.len != len)
 		return false;
 	interp_gate(c, &i);
-	g = cache_alloc(c->x, sizeof(*g));
+	g = cache_alloc(c->x, sizeof(*g));      /* in the region that is filled now: it lives longer than b */
 	if (!g)
 		return false;
 	interp_generic(g, &i);
