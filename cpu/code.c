@@ -372,10 +372,13 @@ static void drop_block(struct cpu *c, struct block *b)
 void code_drop(struct cpu *c, struct block *b)
 {
 	struct code_page *p = find_page(c->code, b->gpa & ~0xfffull);
+	struct code_page *second = b->page2 == NO_PAGE ? NULL : find_page(c->code, b->page2);
 
 	drop_block(c, b);
 	if (p && !p->blocks)
 		free_page(c, p);
+	if (second && second != p && !second->blocks)
+		free_page(c, second);
 }
 
 /*

@@ -68,7 +68,7 @@ bool code_room(struct cpu *c);
 struct block *code_find(struct cpu *c, uint64_t gpa, uint32_t key);
 struct block *code_find_at(struct cpu *c, uint64_t gpa, uint32_t key, uint64_t rip);    /* a translated one */
 void code_add(struct cpu *c, struct block *b);
-/* This block of one page goes, for want of room. */
+/* This block goes, for want of room. */
 void code_drop(struct cpu *c, struct block *b);
 
 /* This processor is about to decode from the page: from now on stores there are seen. */

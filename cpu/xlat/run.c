@@ -167,9 +167,16 @@ static void take_back(struct cpu *c)
 {
 	struct xblock *b = c->x->block[c->xe.branch >> (ARG_INSN_BITS + ARG_SIZE_BITS)];
 	unsigned k = c->xe.branch >> ARG_SIZE_BITS & ((1 << ARG_INSN_BITS) - 1);
+	unsigned len = b->site[k + 1].guest - b->site[k].guest;
+	unsigned first = b->b.page2 == NO_PAGE ? len : MIN(len, 4096 - (unsigned)(b->b.gpa & 0xfff));
+	const uint8_t *rest = first < len ? phys_page(c, b->b.page2, NULL) : NULL;
+	uint8_t bytes[15] = { 0 };
 	struct insn i;
 
-	insn_decode(&i, b->b.code + b->site[k].guest, b->site[k + 1].guest - b->site[k].guest, 64);
+	memcpy(bytes, b->b.code + b->site[k].guest, first);
+	if (rest)
+		memcpy(bytes + first, rest, len - first);
+	insn_decode(&i, bytes, len, 64);
 	if (i.op == OP_RET)
 		c->s.gpr[RSP] -= 8 + (i.operands ? (uint16_t)i.imm : 0);
 	uncount(c, b, k);
