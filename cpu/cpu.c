@@ -84,6 +84,8 @@ uint64_t cpu_tsc(struct cpu *c)
 {
 	uint64_t now = c->all->ops->now(c->all->owner);
 
+	if (c->model->tsc_hz == 1000000000)
+		return now + (uint64_t)c->s.tsc_offset;
 	return (uint64_t)((unsigned __int128)now * c->model->tsc_hz / 1000000000) + (uint64_t)c->s.tsc_offset;
 }
 

@@ -34,7 +34,8 @@ struct cpu_ops {
 	/* Code was decoded from (true) or is gone from (false) the RAM page at gpa: report DMA there by cpus_code_written(). */
 	void (*mark_code)(void *owner, uint64_t gpa, bool code);
 	int (*int_ack)(void *owner);                    /* INTA cycle to the 8259s: the vector; -1: line already dropped */
-	uint64_t (*now)(void *owner);                   /* virtual ns, the machine's clock; TSC and APIC timer follow it */
+	/* Virtual ns, the machine's clock; TSC and APIC timer follow it.  Must not touch vector registers (the guest's may be live). */
+	uint64_t (*now)(void *owner);
 	uint64_t (*wall)(void *owner);                  /* ns since 1970 at virtual time 0, for the KVM wall clock; NULL: not known */
 	/* c's APIC timer expires at this time (CLOCK_NEVER: disarmed): call cpu_kick(c) then. */
 	void (*deadline)(void *owner, struct cpu *c, uint64_t ns);

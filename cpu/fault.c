@@ -391,6 +391,6 @@ void set_flags(struct cpu *c, uint32_t value, uint32_t mask)
 	c->s.flags = (old & ~mask) | (value & mask) | 2;
 	if ((old ^ c->s.flags) & (FLAG_TF | FLAG_VM | FLAG_AC | FLAG_RF))
 		cpu_mode_changed(c);
-	if (c->s.flags & FLAG_IF && !(old & FLAG_IF))
-		cpu_interrupts_enabled(c);
+	if (c->s.flags & FLAG_IF && !(old & FLAG_IF) && c->irq_waits)
+		atomic_store(&c->attention, 1);
 }

@@ -35,7 +35,7 @@ bool xlat_is_light(const struct cpu *c, const struct insn *i)
 	case OP_VERR: case OP_VERW: case OP_LAR: case OP_LSL: case OP_STR: case OP_SLDT: case OP_SGDT: case OP_SIDT: case OP_SMSW:
 	case OP_MOVS: case OP_STOS: case OP_LODS: case OP_CMPS: case OP_SCAS:
 	case OP_BT: case OP_BTS: case OP_BTR: case OP_BTC: case OP_RETF: case OP_XCHG: case OP_XADD: case OP_CMPXCHG:
-	case OP_PAUSE: case OP_IN: case OP_OUT:
+	case OP_PAUSE: case OP_IN: case OP_OUT: case OP_RDTSC: case OP_RDTSCP:
 		return true;
 	default:
 		return false;
@@ -57,6 +57,30 @@ static void *here(struct cpu *c)
 	return c->indirect[xlat_ind_table(c)][(uint16_t)c->s.rip];
 }
 
+/* As interp_one() does it, without what a block that is thrown away costs.  s.rip is the instruction's. */
+static void by_handler(struct cpu *c, const struct generic *g, uint64_t next)
+{
+	struct xlat *x = c->x;
+
+	x->one.b.key = c->key;
+	x->one.b.bytes = x->one.uops[0].len = g->insn.len;
+	c->s.gpr[17] = c->s.rip;
+	c->block = &x->one.b;
+	c->cur = x->one.uops;
+	c->leave = false;
+	c->left--;
+	if (g->insn.traits & INSN_ENDS_BLOCK) {         /* it may set RIP */
+		c->s.rip = next;
+		g->handler(c, &g->insn);
+	} else {
+		g->handler(c, &g->insn);
+		if (c->cur)                             /* else it is not done yet */
+			c->s.rip = next;
+	}
+	c->cur = NULL;
+	c->block = NULL;
+}
+
 /*
  * Instruction k of b, by its handler.  Where to go on, with T0 = RIP and flags in the image, or NULL: it is for the dispatcher
  * to look.
@@ -67,7 +91,7 @@ static void *run(struct cpu *c, struct xblock *b, unsigned k)
 
 	flags_from_image(c);
 	c->s.rip = rip_of(c, b, k);
-	interp_one(c, b->slow[k]);
+	by_handler(c, b->slow[k], next);
 	flags_to_image(c);
 	c->xe.exit_kind = EXIT_DONE;
 	if (c->s.rip == next && !c->leave && b->b.valid && !c->step && !c->s.shadow && !c->debug_hit && k + 1 < b->b.n && !b->site[k + 1].fpu &&

@@ -26,6 +26,7 @@ bool xlat_new(struct cpu *c, size_t size, struct err *err)
 		return false;
 	x->exact = c->all->config.exact_flags || c->all->config.icount;
 	c->xe.self = c;
+	x->one.b = (struct block){ .gpa = NO_PAGE, .page2 = NO_PAGE, .n = 1, .valid = true };
 	x->bmi2 = __builtin_cpu_supports("bmi2");
 	xlat_make_stubs(c, x);
 	if (!cache_new(x, err))

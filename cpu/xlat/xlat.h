@@ -112,6 +112,10 @@ struct xlat {
 	bool exact;                     /* flags are never dead: every exception and interrupt shows the true ones */
 	uint8_t cause;                  /* enum slow_cause of the next EXIT_SLOW */
 	bool cause_write;
+	struct {                        /* an instruction that runs by its handler, as if it were a block */
+		struct block b;
+		struct uop uops[2];
+	} one;
 	struct {                        /* offsets of stubs */
 		uint32_t enter, link_host, link_saved, miss, slow_host, slow_saved, async_host, async_saved, abort;
 		uint32_t fill_read, fill_write, fpu, save_fpu, light;
