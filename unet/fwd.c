@@ -117,10 +117,8 @@ struct forward *fwd_find_udp(struct unet *u, const struct addr *guest, uint16_t 
 	bool to_loopback = ip_place(u, far) == PLACE_HOST;
 	struct forward *found = NULL;
 
-	for (unsigned i = 0; i < u->forward_count; i++) {
-		struct forward *f = u->forwards[i];
-
-		if (!f->udp || f->guest_port != port || !addr_equal(&f->guest, guest))
+	for (struct forward *f = u->udp_forwards[port % UDP_FORWARDS]; f; f = f->next_udp) {
+		if (f->guest_port != port || !addr_equal(&f->guest, guest))
 			continue;
 		if (find_peer(f, far, far_port))
 			return f;       /* an answer */
@@ -226,13 +224,24 @@ static int add_forward(struct unet *u, const struct hostfwd_rule *rule, uint16_t
 		return r;
 	}
 	u->forwards[u->forward_count++] = f;
+	if (f->udp) {                   /* behind those that were there first */
+		struct forward **at = &u->udp_forwards[f->guest_port % UDP_FORWARDS];
+
+		while (*at)
+			at = &(*at)->next_udp;
+		*at = f;
+	}
 	return 0;
 }
 
 static void remove_forward(struct unet *u, unsigned i)
 {
-	struct forward *f = u->forwards[i];
+	struct forward *f = u->forwards[i], **at = &u->udp_forwards[f->guest_port % UDP_FORWARDS];
 
+	while (*at && *at != f)
+		at = &(*at)->next_udp;
+	if (*at)
+		*at = f->next_udp;
 	SOCK(u, unwatch, &f->watch);
 	close_rule(u, f);
 	free(f);

@@ -38,7 +38,7 @@ enum {
 	NEIGHBORS = 512,                /* addresses; a guest has several by IPv6 */
 	OUT_QUEUE = 256, OUT_DATA = 192,        /* frames; those that can wait stop at OUT_DATA */
 	OUT_IOV = 12,                           /* pieces of one frame behind its Ethernet header */
-	FORWARDS = 1024, PEERS = 32,
+	FORWARDS = 1024, UDP_FORWARDS = 64, PEERS = 32,
 	DATAGRAM = 65536,
 	RESOLVERS = 8, DNS_QUERIES = 512,
 };
@@ -105,6 +105,7 @@ struct forward {
 	int fd;
 	struct loop_fd watch;
 	struct unet *u;
+	struct forward *next_udp;       /* in its bucket */
 	bool loopback;                  /* bound to the host's loopback only */
 	bool owns_path;                 /* bound to a unix socket, whose file goes with us */
 	uint64_t used_ns, opened_ns, to_host, to_guest; /* UDP: and bytes */
@@ -196,6 +197,7 @@ struct unet {
 	struct tftp_root *tftp_root;
 	struct forward *forwards[FORWARDS];     /* forward_count of them, in order of their making */
 	unsigned forward_count;
+	struct forward *udp_forwards[UDP_FORWARDS];     /* by guest port: each datagram of the guest's asks */
 	uint64_t accept_again_ns;       /* CLOCK_NEVER: no listener waits for descriptors */
 };
 
