@@ -301,6 +301,10 @@ void xlat_run(struct cpu *c)
 		c->leave = false;
 		if (c->left <= 0 || !xlat_usable(c))
 			return;
+		if (c->x->loose != !!(log_mask & (LOG_EXEC | LOG_NOCHAIN))) {
+			c->x->loose = !c->x->loose;
+			code_flush(c);          /* the monitor's log command: chains that are there go */
+		}
 		xlat_ind_table(c);
 		b = find(c, c->key);
 		if (!b || (c->all->config.icount && c->left < b->b.n)) {

@@ -109,6 +109,7 @@ struct xlat {
 	struct { uint64_t linear, gpa; bool user; } low[64];    /* pages of the lower half that code was fetched from, */
 	unsigned lows;                  /* while they fit */
 	bool bmi2;                      /* the host has it */
+	bool loose;                     /* blocks are not chained, for the log */
 	bool exact;                     /* flags are never dead: every exception and interrupt shows the true ones */
 	uint8_t cause;                  /* enum slow_cause of the next EXIT_SLOW */
 	bool cause_write;

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 from tenbox import CASES, GUEST, TENBOX, TOP, UNPRIVILEGED, Machine, case, initrd_with, run
 
@@ -113,6 +114,43 @@ def perf_finds_the_names_of_translated_code():
         end = int(match.group(1), 16) + int(match.group(2), 16)
 
 
+def typed(lines, *more):
+    """What the monitor says to these lines while the bare kernel idles."""
+    args = BARE[1:] + ["-display", "none", "-serial", "null", "-monitor", "stdio", "-smp", "2", *more]
+    with Machine(args, stdin=True) as machine:
+        machine.expect(r"\(tenbox\) ", 20)
+        machine.type("".join(line + "\n" for line in lines))
+        machine.wait(60)
+        return machine.text()
+
+
+@case
+def the_monitor_tells_what_the_translator_did():
+    text = typed(["info jit", "quit"], "-S")
+    assert re.search(r"cpu0: code \d+ of \d+ KiB.*blocks 0", text) and "cpu1: code" in text, text
+    text = typed(["info jit", "quit"], "-S", "-accel", "interp")
+    assert "cpu0: the interpreter is the engine" in text, text
+    with tempfile.TemporaryDirectory() as directory:
+        initrd_with("amd64", "while :; do :; done", directory)
+        args = ["-m", 256, "-kernel", os.path.join(GUEST, "amd64/vmlinuz"), "-initrd", os.path.join(directory, "initrd.cpio"),
+                "-append", "console=ttyS0", "-display", "none", "-serial", "null", "-nic", "none", "-monitor", "stdio", "-smp", "2"]
+        with Machine(args, stdin=True) as machine:
+            for _ in range(60):
+                machine.type("info jit\n")
+                made = machine.expect(r"translated:  blocks (\d+), instructions (\d+), guest bytes \d+, host bytes \d+", 30)
+                if int(made.group(1)) > 20000:
+                    break
+                time.sleep(0.5)
+            machine.type("log exec\n")
+            time.sleep(0.3)
+            machine.type("log none\ninfo jit\nquit\n")
+            for pattern in (r"chains:      made [1-9]\d+, undone \d+", r"TLB fills:   [1-9]\d+", r"device or read-only memory +\d+, stores [1-9]\d*",
+                            r"interpreter by opcode: [1-9]\d*", r"cpu1: code"):
+                machine.expect(pattern, 30)
+            assert machine.wait(60) == 0
+            assert re.search(r"^cpu[01]: [0-9a-f]{16} image", machine.stderr(), re.M), "no block in the log"
+
+
 @case
 def odd_settings_of_the_translator_still_run():
     for more in (["-accel", "xlat,tb-size=1"], ["-accel", "xlat,exact-flags=on"], ["-d", "nochain", "-D", os.devnull],
@@ -143,7 +181,7 @@ def a_counted_boot_is_the_same_each_time_and_on_both_engines():
         first = counted(directory, "xlat")
         assert "Power down" in first, first
         assert counted(directory, "xlat") == first, "two runs of the translator differ"
-        assert counted(directory, "xlat,one-insn-per-tb=on,tb-size=4") == first, "the translator's settings make a difference"
+        assert counted(directory, "xlat,one-insn-per-tb=on,tb-size=1") == first, "the translator's settings make a difference"
         assert counted(directory, "interp") == first, "the interpreter differs from the translator"
 
 
