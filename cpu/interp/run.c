@@ -417,8 +417,9 @@ static void careful_step(struct cpu *c)
 		}
 	}
 	c->s.shadow = 0;
-	interp_step(c);
+	/* It is clear behind every instruction but IRET, which loads it; a fault pushes it set (pushed_flags). */
 	c->s.flags &= ~(uint32_t)FLAG_RF;
+	interp_step(c);
 	if (trap)
 		c->debug_hit |= 1 << 14;
 	cpu_mode_changed(c);
