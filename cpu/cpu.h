@@ -44,6 +44,8 @@ struct cpu_ops {
 	void (*apic_eoi)(void *owner, uint8_t vector);  /* EOI of a level-triggered vector, for the IOAPIC */
 	/* FERR# goes active: an x87 error with CR0.NE off, IRQ 13 in a PC.  NULL: not connected. */
 	void (*ferr)(void *owner);
+	/* The engines do not agree (config.verify): a report, line by line, then NULL.  NULL: nobody asks. */
+	void (*differs)(void *owner, const char *line);
 	/* The translator put its code for the instructions from rip on at host (rip UINT64_MAX: its own).  NULL: nobody asks. */
 	void (*code_made)(void *owner, const void *host, size_t size, uint64_t rip);
 };
@@ -61,6 +63,7 @@ struct cpus_config {
 	unsigned tb_size;               /* translator: MiB for translated code, of all processors together; 0: as many as are good */
 	bool exact_flags;               /* translator: flags that no way on can see are computed all the same */
 	bool one_insn;                  /* translator: a block holds one instruction */
+	unsigned verify;                /* translator: the interpreter runs one block in so many, too, and must agree; 0: none */
 	bool icount;                    /* time is counted in instructions: never look at the host's TSC */
 };
 

@@ -128,6 +128,20 @@ out:
 	return ok;
 }
 
+/* verify=on: every block, verify=N: one in N. */
+static bool take_verify(struct options *o, struct opts *list, struct err *err)
+{
+	const char *verify = opts_get(list, "verify");
+	uint64_t share = 1;
+
+	if (!verify || !strcmp(verify, "off"))
+		return true;
+	if (strcmp(verify, "on") && !opts_number(list, "verify", 1, 1000000, &share, err))
+		return false;
+	o->verify = (unsigned)share;
+	return true;
+}
+
 static bool take_accel(struct options *o, const char *arg, struct err *err)
 {
 	struct opts list;
@@ -143,7 +157,7 @@ static bool take_accel(struct options *o, const char *arg, struct err *err)
 		     "xlat     binary translator (the default)\n"
 		     "tcg      the same, or the interpreter where the host does not let code be made\n"
 		     "interp   interpreter\n"
-		     "Of xlat and tcg: tb-size=MIB, one-insn-per-tb=on, exact-flags=on, thread=multi");
+		     "Of xlat and tcg: tb-size=MIB, one-insn-per-tb=on, exact-flags=on, verify=N, thread=multi");
 		done_with_help(err);
 	} else if (!accel) {
 		err_set(err, "accel=NAME is missing (xlat, tcg, interp)");
@@ -151,7 +165,7 @@ static bool take_accel(struct options *o, const char *arg, struct err *err)
 		thread = o->engine == CPU_XLAT ? opts_get(&list, "thread") : NULL;
 		ok = o->engine == CPU_INTERP ||
 		     (opts_number(&list, "tb-size", 0, TB_SIZE_MAX, &tb_size, err) &&
-		      opts_bool(&list, "one-insn-per-tb", &o->one_insn, err) && opts_bool(&list, "exact-flags", &o->exact_flags, err));
+		      take_verify(o, &list, err) && opts_bool(&list, "one-insn-per-tb", &o->one_insn, err) && opts_bool(&list, "exact-flags", &o->exact_flags, err));
 		if (ok && thread && strcmp(thread, "multi"))
 			ok = err_set(err, "Invalid 'thread' setting %s (multi; -icount runs on one thread)", thread);
 		ok = ok && opts_done(&list, err);
@@ -781,6 +795,8 @@ static bool check(const struct options *o, struct err *err)
 		return err_set(err, "-append %s: -append only allowed with -kernel option", o->append);
 	if (o->perfmap && o->engine == CPU_INTERP)
 		return err_set(err, "-perfmap: the interpreter makes no code: not with -accel interp");
+	if (o->verify && o->cpus > 1)
+		return err_set(err, "-accel verify=%u: only with one processor (-smp 1): others change what is compared", o->verify);
 	if (o->nographic && o->daemonize)
 		return err_set(err, "-nographic: cannot be used with -daemonize");
 	return true;

@@ -38,6 +38,7 @@ struct options {
 	enum cpu_engine engine;
 	unsigned tb_size;               /* MiB; 0: the default */
 	bool exact_flags, one_insn, perfmap;
+	unsigned verify;                        /* compare the engines: one block in so many; 0: none */
 	char *cpu_model, *cpu_features; /* NULL: the default */
 	const char *kernel, *initrd, *append, *bios, *data_dir, *name, *pidfile, *log_file, *machine;
 	unsigned log_items;

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -358,13 +359,22 @@ static void op_code_made(void *owner, const void *host, size_t size, uint64_t ri
 		perfmap_add(r->cfg.perfmap, host, size, rip);
 }
 
+/* The engines of -accel xlat,verify= do not agree: nothing behind this would mean anything. */
+static void op_differs(void *owner, const char *line)
+{
+	if (line)
+		fprintf(stderr, "tenbox: %s\n", line);
+	else
+		run_request_quit(owner, 1);
+}
+
 const struct cpu_ops *run_cpu_ops(void)
 {
 	static const struct cpu_ops ops = {
 		.mem_read = op_mem_read, .mem_write = op_mem_write, .io_read = op_io_read, .io_write = op_io_write,
 		.page = op_page, .mark_code = op_mark_code, .int_ack = op_int_ack, .now = run_now, .deadline = op_deadline,
 		.wake = op_wake, .apic_eoi = op_apic_eoi, .wall = op_wall, .ferr = op_ferr,
-		.code_made = op_code_made,
+		.code_made = op_code_made, .differs = op_differs,
 	};
 	return &ops;
 }

@@ -88,6 +88,12 @@ void xlat_print(const struct cpu *c, void (*out)(void *to, const char *line), vo
 	     U(n->exits[EXIT_DONE]));
 	line(&p, "  TLB fills:   %llu", U(n->fills));
 	line(&p, "  vector state loaded: %llu", U(n->fpu_loads));
+	if (x->verify) {
+		char text[150];
+
+		verify_print(x, text, sizeof(text));
+		line(&p, "  compared:    %s", text);
+	}
 	line(&p, "  slow accesses by cause (loads, stores):");
 	print_slow(&p, n);
 	print_opcodes(&p, "handlers called in place, by opcode", n->light);

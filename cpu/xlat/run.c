@@ -24,7 +24,9 @@ bool xlat_new(struct cpu *c, size_t size, struct err *err)
 	}
 	if (!host_code_new(x, size, err))
 		return false;
-	x->exact = c->all->config.exact_flags || c->all->config.icount;
+	if (c->all->config.verify && !verify_new(x, c->all->config.verify))
+		return err_set(err, "out of memory for the translator");
+	x->exact = x->verify || c->all->config.exact_flags || c->all->config.icount;
 	c->xe.self = c;
 	x->one.b = (struct block){ .gpa = NO_PAGE, .page2 = NO_PAGE, .n = 1, .valid = true };
 	x->bmi2 = __builtin_cpu_supports("bmi2");
@@ -44,6 +46,7 @@ void xlat_free(struct cpu *c)
 	host_forget(c);
 	host_code_free(c->x);
 	cache_free(c->x);
+	free(c->x->verify);
 	free(c->x);
 	c->x = NULL;
 }
@@ -206,10 +209,11 @@ static void enter(struct cpu *c, const void *at)
 }
 
 /* Enter translated code at `at` and follow it until something is for the caller. */
-static void follow(struct cpu *c, void *at)
+static void follow(struct cpu *c, struct xblock *whole)
 {
 	struct xlat *x = c->x;
-	struct xblock *b, *to;
+	void *at = xlat_rx(x, whole->saved);
+	struct xblock *b, *to, *verified;
 	struct link *l;
 	int64_t counted = 0;
 	uint64_t flushes;
@@ -219,6 +223,9 @@ static void follow(struct cpu *c, void *at)
 	while (at) {
 		c->cur = NULL;
 		c->block = NULL;
+		/* `whole`: at is the start of that block */
+		verified = x->verify && whole && !atomic_load_explicit(&c->attention, memory_order_relaxed) && verify_begin(c, whole) ? whole : NULL;
+		whole = NULL;
 		enter(c, at);
 		if (c->xe.exit_kind != EXIT_ABORT)
 			counted = 0;
@@ -231,15 +238,18 @@ static void follow(struct cpu *c, void *at)
 			l = &b->link[arg & ((1 << (ARG_INSN_BITS + ARG_SIZE_BITS)) - 1)];
 			c->s.rip = l->rip;
 			flags_from_image(c);
+			if (verified)
+				verify_end(c, verified, !l->plain);
 			if (atomic_load_explicit(&c->attention, memory_order_relaxed))
 				return;
 			flushes = x->count.flushes;
 			to = find(c, c->key | (l->plain ? KEY_PLAIN : 0));
 			if (!to)
 				return;
-			if (x->count.flushes == flushes && b->b.valid && !(log_mask & (LOG_EXEC | LOG_NOCHAIN)))
+			if (x->count.flushes == flushes && b->b.valid && !x->verify && !(log_mask & (LOG_EXEC | LOG_NOCHAIN)))
 				xlat_link(c, l, to);
 			at = xlat_rx(x, to->saved);
+			whole = to;
 			break;
 		case EXIT_MISS:
 			c->s.rip = c->xe.exit_rip;
@@ -248,16 +258,21 @@ static void follow(struct cpu *c, void *at)
 				take_back(c);
 				return;
 			}
+			if (verified)
+				verify_end(c, verified, true);
 			if (atomic_load_explicit(&c->attention, memory_order_relaxed))
 				return;
 			to = find(c, c->key);
 			if (!to)
 				return;
-			if (!(log_mask & (LOG_EXEC | LOG_NOCHAIN)))
+			if (!x->verify && !(log_mask & (LOG_EXEC | LOG_NOCHAIN)))
 				xlat_remember(c, to);
 			at = xlat_rx(x, to->saved);
+			whole = to;
 			break;
 		case EXIT_SLOW:
+			if (verified)
+				verify_end(c, verified, false);
 			k = arg >> ARG_SIZE_BITS & ((1 << ARG_INSN_BITS) - 1);
 			uncount(c, b, k);
 			c->leave = false;
@@ -312,6 +327,6 @@ void xlat_run(struct cpu *c)
 			continue;
 		}
 		flags_to_image(c);
-		follow(c, xlat_rx(c->x, b->saved));
+		follow(c, b);
 	}
 }

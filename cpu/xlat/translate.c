@@ -445,6 +445,7 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 	uint8_t raw[BLOCK_BYTES + 15];
 	uint64_t looked = 0, page = gpa & ~0xfffull, page2 = NO_PAGE;
 	const uint8_t *host2 = NULL;
+	uint16_t need[BLOCK_INSNS + 1];
 	unsigned first;
 	const struct region *r;
 	struct xblock *xb;
@@ -470,6 +471,7 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 	bytes = decode(g, n, g->wide ? UINT64_MAX : (uint64_t)c->s.seg[SEG_CS].limit - c->s.rip + 1);
 	if (g->n) {
 		find_live(g, host - (linear & 0xfff), &looked);
+		memcpy(need, g->need, sizeof(need));
 	} else {
 		if (room_left >= 15 || !decode_crossing(g, linear, raw, room_left, &page2, &host2))
 			return NULL;
@@ -500,6 +502,14 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 	if (memcmp(raw, host, first) || (host2 && memcmp(raw + first, host2, bytes - first))) {
 		cache_unalloc(x, xb);
 		return NULL;
+	}
+	/* What was only looked at may have changed, too, before stores there were seen. */
+	if (looked) {
+		find_live(g, host - (linear & 0xfff), &looked);
+		if (memcmp(need, g->need, sizeof(need[0]) * (g->n + 1u))) {
+			cache_unalloc(x, xb);
+			return NULL;
+		}
 	}
 	if (log_mask & (LOG_IN_ASM | LOG_OP | LOG_OUT_ASM))
 		xlat_show(g);

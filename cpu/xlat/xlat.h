@@ -111,6 +111,7 @@ struct xlat {
 	bool bmi2;                      /* the host has it */
 	bool loose;                     /* blocks are not chained, for the log */
 	bool exact;                     /* flags are never dead: every exception and interrupt shows the true ones */
+	struct verify *verify;          /* NULL: nothing is compared */
 	uint8_t cause;                  /* enum slow_cause of the next EXIT_SLOW */
 	bool cause_write;
 	struct {                        /* an instruction that runs by its handler, as if it were a block */
@@ -176,6 +177,13 @@ static inline void flags_to_image(struct cpu *c)
 
 	c->xe.image = (f & 0xff) << 8 | (f & FLAG_OF ? 1 : 0);
 }
+
+/* verify.c: the interpreter runs blocks too, and what comes out is compared. */
+bool verify_new(struct xlat *x, unsigned share);        /* one block in `share` */
+bool verify_begin(struct cpu *c, const struct xblock *b);
+void verify_end(struct cpu *c, const struct xblock *b, bool whole);
+void verify_print(const struct xlat *x, char *text, size_t len);
+uint64_t verify_blocks(const struct xlat *x);
 
 /* host.c: what the operating system is asked for. */
 bool host_code_new(struct xlat *x, size_t size, struct err *err);

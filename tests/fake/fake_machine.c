@@ -12,6 +12,13 @@
 
 enum cpu_engine fake_engine = CPU_INTERP;
 bool fake_icount = true;
+unsigned fake_verify, fake_tb_size;
+
+__attribute__((weak)) void fake_differs(void *owner, const char *line)
+{
+	(void)owner;
+	(void)line;
+}
 
 static void record(struct fake_machine *m, uint64_t at, uint64_t value, unsigned size, bool write, bool port)
 {
@@ -107,6 +114,7 @@ static void apic_eoi(void *owner, uint8_t vector)
 static const struct cpu_ops ops = {
 	.mem_read = mem_read, .mem_write = mem_write, .io_read = io_read, .io_write = io_write, .page = page,
 	.mark_code = mark_code, .int_ack = int_ack, .now = now, .deadline = deadline, .wake = wake, .apic_eoi = apic_eoi,
+	.differs = fake_differs,
 };
 
 struct fake_machine *fake_machine_new(unsigned cpus, const char *model)
@@ -123,7 +131,8 @@ struct fake_machine *fake_machine_new(unsigned cpus, const char *model)
 	assert(m->ram != MAP_FAILED);
 	m->vector = -1;
 	m->cpus = cpus_new(&(struct cpus_config){ .ops = &ops, .owner = m, .count = cpus, .engine = fake_engine,
-						  .model = name, .features = comma ? comma + 1 : NULL, .tsc_hz = 1000000000, .icount = fake_icount }, &err);
+						  .model = name, .features = comma ? comma + 1 : NULL, .tsc_hz = 1000000000, .icount = fake_icount,
+						  .verify = fake_verify, .tb_size = fake_tb_size }, &err);
 	assert(m->cpus);
 	m->cpu = cpus_get(m->cpus, 0);
 	return m;

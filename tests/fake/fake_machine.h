@@ -32,6 +32,9 @@ struct fake_machine {
 
 /* Of the machines that are made from now on. */
 extern enum cpu_engine fake_engine;
+extern unsigned fake_verify;                    /* cpus_config.verify; reports go to fake_differs */
+void fake_differs(void *owner, const char *line);
+extern unsigned fake_tb_size;                   /* cpus_config.tb_size */
 extern bool fake_icount;                        /* true unless a test says otherwise */
 
 /* model NULL: "max"; "max,+monitor": with features.  RAM is 64 MB; page tables made by fake_machine_long lie at 0x8000..0xffff. */

@@ -71,6 +71,14 @@ def e1000_moves_files_both_ways():
 
 
 @case
+def both_engines_agree_through_a_boot():
+    """One block in fifty is run by the interpreter too, and compared; a difference ends the program with status 1."""
+    if ACCEL != "interp":
+        boot("amd64", 'net\nping -c 2 10.0.2.2 >/dev/null && say "ping works"', [r"/init started", LEASE, "ping works"],
+             "-accel", "xlat,verify=50", "-nic", "user,model=virtio-net-pci", memory=256)
+
+
+@case
 def no_network_option_means_e1000_on_the_user_network():
     boot("amd64", 'net\nsay "card $(cat /sys/bus/pci/devices/*3.0/device) $(cat /sys/class/net/eth0/address)"',
          [LEASE, "card 0x100e 52:54:00:12:34:56"])
