@@ -5,11 +5,11 @@
 
 #include "cpu/xlat/xlat.h"
 
-enum { MAX_OUT = 4 * BLOCK_INSNS, MAX_WINDOWS = 16 };
+enum { MAX_OUT = 8 * BLOCK_INSNS, MAX_WINDOWS = 16 };
 
 /* Code that lies behind the block: taken rarely. */
 struct out {
-	enum out_kind { OUT_FILL_READ, OUT_FILL_WRITE, OUT_FPU, OUT_SLOW, OUT_WINDOW_READ, OUT_WINDOW_WRITE } kind;
+	enum out_kind { OUT_FILL_READ, OUT_FILL_WRITE, OUT_FPU, OUT_SLOW, OUT_LIGHT, OUT_WINDOW_READ, OUT_WINDOW_WRITE } kind;
 	uint8_t *from, *back;           /* the branch's field; where it goes on (not OUT_SLOW) */
 	uint32_t arg;
 	uint16_t span;                  /* of a window */
@@ -55,6 +55,7 @@ struct gen {
 	unsigned links;
 	struct site site[BLOCK_INSNS + 1];
 	bool slow[BLOCK_INSNS];
+	bool by_handler[BLOCK_INSNS];   /* it has code, but may go to its handler in place too */
 	struct window window[MAX_WINDOWS];
 	struct sharing sharing[BLOCK_INSNS][2];   /* an instruction's accesses */
 	unsigned windows;
@@ -126,6 +127,7 @@ bool gen_stack(struct gen *g);
 bool gen_branch(struct gen *g);
 bool gen_vector(struct gen *g);
 bool gen_system(struct gen *g);
+bool gen_string(struct gen *g);
 
 /* The block in the log, as -d asks for it. */
 void xlat_show(const struct gen *g);

@@ -220,7 +220,7 @@ static void gen_insn(struct gen *g)
 
 		memcpy(window, g->window, g->windows * sizeof(window[0]));
 
-		if (gen_integer(g) || gen_stack(g) || gen_branch(g) || gen_vector(g) || gen_system(g))
+		if (gen_integer(g) || gen_stack(g) || gen_branch(g) || gen_vector(g) || gen_system(g) || gen_string(g))
 			return;
 		g->b.p = p;
 		g->outs = outs;
@@ -287,6 +287,10 @@ static void gen_out(struct gen *g, const struct out *o)
 		emit_mov_imm(&g->b, T1, arg);
 		emit_call_to(&g->b, x->rw + x->stub.fpu);
 		break;
+	case OUT_LIGHT:                         /* its handler, in place */
+		emit_mov_imm(&g->b, T1, arg);
+		emit_jmp_to(&g->b, x->rw + x->stub.light);
+		return;
 	case OUT_SLOW:                          /* the interpreter's; flags are saved */
 		emit_mov_imm(&g->b, T1, arg);
 		emit_jmp_to(&g->b, x->rw + x->stub.slow_saved);
@@ -426,7 +430,7 @@ static bool keep(struct gen *g)
 	memcpy(xb->site, g->site, (g->n + 1) * sizeof(*xb->site));
 	xb->links = (uint16_t)g->links;
 	for (k = 0; k < g->n; k++) {
-		if (!g->slow[k])
+		if (!g->slow[k] && !g->by_handler[k])
 			continue;
 		xb->slow[k] = cache_alloc(x, sizeof(*xb->slow[k]));
 		if (!xb->slow[k])
@@ -468,6 +472,7 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 	g->ended = false;
 	g->tlb = (int32_t)((uint8_t *)c->tlb - (uint8_t *)c);
 	memset(g->slow, 0, sizeof(g->slow));
+	memset(g->by_handler, 0, sizeof(g->by_handler));
 	bytes = decode(g, n, g->wide ? UINT64_MAX : (uint64_t)c->s.seg[SEG_CS].limit - c->s.rip + 1);
 	if (g->n) {
 		find_live(g, host - (linear & 0xfff), &looked);
