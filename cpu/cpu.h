@@ -52,6 +52,9 @@ struct cpu_ops {
 
 enum cpu_engine { CPU_INTERP, CPU_XLAT };
 
+/* What the translator uses of the host if it is there; and can do without. */
+enum { HOST_AVX = 1 << 0, HOST_BMI2 = 1 << 1, HOST_FSGSBASE = 1 << 2, HOST_XSAVE = 1 << 3 };
+
 struct cpus_config {
 	const struct cpu_ops *ops;
 	void *owner;
@@ -62,6 +65,7 @@ struct cpus_config {
 	uint64_t tsc_hz;                /* of the guest's TSC */
 	unsigned tb_size;               /* translator: MiB for translated code, of all processors together; 0: as many as are good */
 	bool exact_flags;               /* translator: flags that no way on can see are computed all the same */
+	unsigned without;               /* translator: HOST_* not to use, for tests */
 	bool one_insn;                  /* translator: a block holds one instruction */
 	unsigned verify;                /* translator: the interpreter runs one block in so many, too, and must agree; 0: none */
 	bool icount;                    /* time is counted in instructions: never look at the host's TSC */

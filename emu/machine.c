@@ -333,6 +333,7 @@ static bool make_cpus(struct machine *m, struct err *err)
 		.ops = run_cpu_ops(), .owner = m->run, .count = o->cpus, .engine = o->engine, .model = o->cpu_model,
 		.features = o->cpu_features, .tsc_hz = 1000000000, .icount = o->icount, .tb_size = o->tb_size,
 		.exact_flags = o->exact_flags, .one_insn = o->one_insn, .verify = o->verify,
+		.without = o->without,
 	};
 
 	m->cpus = cpus_new(&c, err);

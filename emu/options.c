@@ -142,6 +142,30 @@ static bool take_verify(struct options *o, struct opts *list, struct err *err)
 	return true;
 }
 
+/* "avx+bmi2": features of the host that the translator shall do without. */
+static bool take_without(struct options *o, const char *list, struct err *err)
+{
+	static const struct { const char *name; unsigned bit; } names[] = {
+		{ "avx", HOST_AVX }, { "bmi2", HOST_BMI2 }, { "fsgsbase", HOST_FSGSBASE }, { "xsave", HOST_XSAVE },
+	};
+
+	o->without = 0;
+	while (list && *list) {
+		size_t n = strcspn(list, "+"), i;
+
+		for (i = 0; i < ARRAY_SIZE(names); i++)
+			if (strlen(names[i].name) == n && !memcmp(names[i].name, list, n))
+				break;
+		if (i == ARRAY_SIZE(names))
+			return err_set(err, "Parameter 'without' expects names with '+' between them (avx, bmi2, fsgsbase, xsave), not '%.*s'",
+				       (int)n, list);
+		o->without |= names[i].bit;
+		list += n;
+		list += *list == '+';
+	}
+	return true;
+}
+
 static bool take_accel(struct options *o, const char *arg, struct err *err)
 {
 	struct opts list;
@@ -165,7 +189,8 @@ static bool take_accel(struct options *o, const char *arg, struct err *err)
 		thread = o->engine == CPU_XLAT ? opts_get(&list, "thread") : NULL;
 		ok = o->engine == CPU_INTERP ||
 		     (opts_number(&list, "tb-size", 0, TB_SIZE_MAX, &tb_size, err) &&
-		      take_verify(o, &list, err) && opts_bool(&list, "one-insn-per-tb", &o->one_insn, err) && opts_bool(&list, "exact-flags", &o->exact_flags, err));
+		      take_verify(o, &list, err) && opts_bool(&list, "one-insn-per-tb", &o->one_insn, err) &&
+		      opts_bool(&list, "exact-flags", &o->exact_flags, err) && take_without(o, opts_get(&list, "without"), err));
 		if (ok && thread && strcmp(thread, "multi"))
 			ok = err_set(err, "Invalid 'thread' setting %s (multi; -icount runs on one thread)", thread);
 		ok = ok && opts_done(&list, err);

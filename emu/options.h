@@ -37,6 +37,7 @@ struct options {
 	bool engine_given;
 	enum cpu_engine engine;
 	unsigned tb_size;               /* MiB; 0: the default */
+	unsigned without;               /* HOST_* */
 	bool exact_flags, one_insn, perfmap;
 	unsigned verify;                        /* compare the engines: one block in so many; 0: none */
 	char *cpu_model, *cpu_features; /* NULL: the default */

@@ -51,5 +51,7 @@ unsigned xlat_fpu_ready(struct cpu *c, uint64_t unused, uint32_t arg)
 	if ((c->s.fpu.mxcsr & MXCSR_MASKS) != MXCSR_MASKS || (c->s.fpu.fcw & FCW_MASKS) != FCW_MASKS)
 		return 0;
 	have = c->s.cr4 & CR4_OSXSAVE && (c->s.xcr0 & 6) == 6 ? 2 : 1;
+	if (have == 2 && c->all->config.without & (HOST_AVX | HOST_XSAVE))
+		return 0;               /* the guest has what could not be live as a whole: only tests come here */
 	return need <= have ? have : 0;
 }

@@ -230,16 +230,14 @@ static void unblock(void)
 
 /* --- threads ---------------------------------------------------------------------------------------------------- */
 
-static void set_gs(void *base)
+static void set_gs(struct cpu *c)
 {
-	static int fsgsbase = -1;
+	bool fsgsbase = getauxval(AT_HWCAP2) >> 1 & 1;  /* HWCAP2_FSGSBASE */
 
-	if (fsgsbase < 0)
-		fsgsbase = getauxval(AT_HWCAP2) >> 1 & 1;
-	if (fsgsbase)
-		__asm__ volatile("wrgsbase %0" : : "r"(base));
+	if (fsgsbase && !(c->all->config.without & HOST_FSGSBASE))
+		__asm__ volatile("wrgsbase %0" : : "r"(c));
 	else
-		syscall(SYS_arch_prctl, ARCH_SET_GS, base);
+		syscall(SYS_arch_prctl, ARCH_SET_GS, c);
 }
 
 void host_enter_thread(struct cpu *c)

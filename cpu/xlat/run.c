@@ -29,7 +29,7 @@ bool xlat_new(struct cpu *c, size_t size, struct err *err)
 	x->exact = x->verify || c->all->config.exact_flags || c->all->config.icount;
 	c->xe.self = c;
 	x->one.b = (struct block){ .gpa = NO_PAGE, .page2 = NO_PAGE, .n = 1, .valid = true };
-	x->bmi2 = __builtin_cpu_supports("bmi2");
+	x->bmi2 = __builtin_cpu_supports("bmi2") && !(c->all->config.without & HOST_BMI2);
 	xlat_make_stubs(c, x);
 	if (!cache_new(x, err))
 		return false;

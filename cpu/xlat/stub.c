@@ -27,15 +27,15 @@ static void compare8(struct buf *b, struct rm m, uint8_t v)
 }
 
 /* Which components there are to save: x87 and SSE, AVX if the host has it. */
-static uint32_t components(void)
+static uint32_t components(unsigned without)
 {
 	uint32_t eax, ebx, ecx, edx;
 
 	__asm__("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(1), "c"(0));
-	if (!(ecx & 1 << 27))
+	if (!(ecx & 1 << 27) || without & HOST_XSAVE)
 		return 0;
 	__asm__("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
-	return eax & 7;
+	return eax & (without & HOST_AVX ? 3 : 7);
 }
 
 /* Vector state to memory; the pointers of the last x87 instruction are the host's own and nobody's business. */
@@ -258,7 +258,7 @@ void xlat_make_stubs(struct cpu *c, struct xlat *x)
 {
 	struct buf b = { .p = x->rw, .start = x->rw, .end = x->rw + STUB_BYTES };
 	uint8_t *leave_host, *leave_saved, *stored, *abort;
-	uint32_t mask = components();
+	uint32_t mask = components(c->all->config.without);
 
 	leave_host = make_leave(&b, true, mask, &stored, &abort);
 	leave_saved = make_leave(&b, false, mask, &stored, &abort);

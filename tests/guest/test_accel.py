@@ -152,6 +152,26 @@ def the_monitor_tells_what_the_translator_did():
 
 
 @case
+def hosts_without_this_and_that_run_guests_all_the_same():
+    script = """echo sum $(cat /bin/busybox | sha256sum)
+awk 'BEGIN { for (i = 1; i < 2000; i++) s += i / 3.7 * (i % 7 - 3.1); printf "%.12f\\n", s }'
+"""
+    sums = set()
+    with tempfile.TemporaryDirectory() as directory:
+        initrd_with("amd64", script, directory)
+        for more in ([], ["-accel", "xlat,without=bmi2+fsgsbase"], ["-accel", "xlat,without=avx", "-cpu", "max"], ["-cpu", "max"],
+                     ["-accel", "xlat,without=xsave+avx+bmi2+fsgsbase", "-smp", "2"]):
+            args = ["-m", 256, "-kernel", os.path.join(GUEST, "amd64/vmlinuz"), "-initrd", os.path.join(directory, "initrd.cpio"),
+                    "-append", "console=ttyS0 quiet panic=-1", "-nographic", "-nic", "none"]
+            with Machine(args + more) as machine:
+                assert machine.wait(200) == 0, machine.text()
+                found = re.search(r"sum ([0-9a-f]{64}).*\n(-?\d+\.\d{12})", machine.text())
+                assert found, machine.text()
+                sums.add(found.groups())
+    assert len(sums) == 1, sums
+
+
+@case
 def odd_settings_of_the_translator_still_run():
     for more in (["-accel", "xlat,tb-size=1"], ["-accel", "xlat,exact-flags=on"], ["-d", "nochain", "-D", os.devnull],
                  ["-accel", "tcg,tb-size=1,thread=multi", "-smp", "4"], ["-singlestep"], ["-accel", "xlat", "-icount", "3"]):

@@ -78,6 +78,8 @@ static void bad_options_end_in_one_line_that_says_why(void **state)
 		{ "-accel interp,thread=multi", "-accel interp,thread=multi: Invalid parameter 'thread'" },
 		{ "-accel tcg,thread=single", "-accel tcg,thread=single: Invalid 'thread' setting single (multi; -icount runs on one thread)" },
 		{ "-accel tcg,exact-flags=maybe", "-accel tcg,exact-flags=maybe: Parameter 'exact-flags' expects 'on' or 'off', not 'maybe'" },
+		{ "-accel tcg,without=avx+sse", "-accel tcg,without=avx+sse: Parameter 'without' expects names with '+' between them (avx, "
+		  "bmi2, fsgsbase, xsave), not 'sse'" },
 		{ "-accel tcg,split-wx=on", "-accel tcg,split-wx=on: Invalid parameter 'split-wx'" },
 		{ "-perfmap -accel interp", "-perfmap: the interpreter makes no code: not with -accel interp" },
 		{ "-M pc,accel=kvm", "-M pc,accel=kvm: tenbox does not use KVM (there are xlat, tcg and interp)" },
@@ -239,6 +241,9 @@ static void the_translator_takes_its_own_options(void **state)
 	assert_true(p.o.engine_given && p.o.engine == CPU_XLAT && p.o.icount);
 	assert_int_equal(p.o.tb_size, 8);
 	assert_true(p.o.one_insn && p.o.exact_flags);
+	done(&p);
+	parse(&p, "-accel xlat,without=avx+bmi2");
+	assert_int_equal(p.o.without, HOST_AVX | HOST_BMI2);
 	done(&p);
 	parse(&p, "-singlestep");
 	assert_true(p.o.one_insn && !p.o.exact_flags);
