@@ -24,7 +24,7 @@
 #include "unet/unet.h"
 
 #define DRAIN_QUIET MS(20)              /* after the command: until nothing has crossed for so long ... */
-#define DRAIN_MAX S(2)                  /* ... but no longer than this */
+#define DRAIN_MAX S(5)                  /* ... but no longer than this */
 
 enum { EXIT_OURS = 1, EXIT_OURS_COMMAND = 125 };        /* as env(1) and timeout(1) do */
 
@@ -298,7 +298,7 @@ static void drain(struct program *p)
 		round_of_events(p, MS(5));
 		unet_get_counters(p->unet, &n);
 		now = monotonic();
-		if (n.frames_in + n.frames_out != seen)
+		if (n.frames_in + n.frames_out != seen || unet_busy(p->unet))
 			last = now;
 		seen = n.frames_in + n.frames_out;
 	}

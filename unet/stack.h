@@ -332,6 +332,7 @@ void engine_detach(struct unet *u);
 /* --- tcp.c --- */
 bool tcp_flows_init(struct unet *u);
 void tcp_flows_free(struct unet *u);
+bool tcp_busy(struct unet *u);          /* the host is slow to take what a guest said */
 void tcp_guest_input(struct unet *u, struct packet *p);
 /* what was received goes to the sockets: the frame's memory is about to go away */
 void tcp_flush_pieces(struct unet *u);

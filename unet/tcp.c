@@ -894,12 +894,21 @@ bool tcp_flows_init(struct unet *u)
 	return u->pieces != NULL;
 }
 
+bool tcp_busy(struct unet *u)
+{
+	for (struct flow *f = flow_next(&u->tcp, NULL); f; f = flow_next(&u->tcp, f))
+		if (((struct tcp_flow *)f)->backlog)
+			return true;
+	return false;
+}
+
 void tcp_flows_free(struct unet *u)
 {
 	struct flow *f = NULL;
 
 	while (u->tcp.objects && (f = flow_next(&u->tcp, f))) {
-		((struct tcp_flow *)f)->guest_reset = true;
+		/* who has said all, and passed it on, is not cut off: the host's kernel still delivers it */
+		((struct tcp_flow *)f)->guest_reset = !((struct tcp_flow *)f)->shut;
 		drop((struct tcp_flow *)f);
 	}
 	flow_table_free(&u->tcp);

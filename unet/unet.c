@@ -231,6 +231,11 @@ struct unet *unet_new(const struct unet_config *config, struct err *err)
 	return u;
 }
 
+bool unet_busy(struct unet *u)
+{
+	return tcp_busy(u);
+}
+
 void unet_free(struct unet *u)
 {
 	if (!u)

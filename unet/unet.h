@@ -119,6 +119,8 @@ bool unet_config_addresses6(struct unet_config *c, const char *net, const char *
 bool unet_config_dns_host(struct unet_config *c, const char *text, struct err *err);
 
 struct unet *unet_new(const struct unet_config *config, struct err *err);
+/* Whether the host still has to take what guests have said by TCP. */
+bool unet_busy(struct unet *u);
 void unet_free(struct unet *u);         /* closes every flow; the port must be parted first */
 struct port *unet_port(struct unet *u);
 

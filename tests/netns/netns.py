@@ -72,6 +72,15 @@ def sh(command):
     return done.stdout.decode()
 
 
+def wait_listening(port, udp=False, prefix=()):
+    """Until a server that was just started can be asked."""
+    for _ in range(200):
+        if subprocess.run(list(prefix) + ["ss", "-Hln" + ("u" if udp else "t"), "sport = :%d" % port], capture_output=True).stdout:
+            return
+        time.sleep(0.02)
+    raise Failed("no server comes up on port %d" % port)
+
+
 class Holder:
     """A network namespace, kept by a sleeping process."""
 
@@ -89,8 +98,12 @@ class Holder:
     def run(self, command):
         return sh("nsenter -t %d -n sh -ec '%s'" % (self.pid, command))
 
-    def start(self, args):
-        return subprocess.Popen(["nsenter", "-t", str(self.pid), "-n"] + args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    def start(self, args, port, udp=False):
+        """A server, which is there when this returns."""
+        prefix = ["nsenter", "-t", str(self.pid), "-n"]
+        p = subprocess.Popen(prefix + args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_listening(port, udp, prefix)
+        return p
 
     def stop(self):
         self.process.kill()

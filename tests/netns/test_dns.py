@@ -222,9 +222,8 @@ s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('0.0.0.0', 5300));
 while True:
     q, a = s.recvfrom(600); end = q.index(b'\\0', 12) + 5
     s.sendto(q[:2] + b'\\x81\\x80\\0\\1\\0\\1\\0\\0\\0\\0' + q[12:end] + b'\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\x3c\\0\\4\\x0a\\7\\7\\7', a)
-"""])
+"""], 5300, udp=True)
         try:
-            time.sleep(0.3)
             expect("^10.7.7.7$", g.run("dig +short +time=3 @10.0.2.3 far.test").ok().out)
         finally:
             server.kill()

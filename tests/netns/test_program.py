@@ -219,6 +219,7 @@ def what_the_command_said_last_arrives():
 
     def sink(c):
         data = b""
+        time.sleep(0.5)
         while True:
             part = c.recv(65536)
             if not part:
@@ -226,12 +227,12 @@ def what_the_command_said_last_arrives():
             data += part
         got.append(len(data))
     with Server(sink) as server:
-        run(["python3", "-c", "import socket\ns = socket.create_connection(('10.0.2.2', %d))\ns.sendall(b'x' * 300000)" % server.port]).ok()
+        run(["python3", "-c", "import socket\ns = socket.create_connection(('10.0.2.2', %d))\ns.sendall(b'x' * 3000000)" % server.port]).ok()
         for _ in range(50):
             if got:
                 break
             time.sleep(0.02)
-    check(got == [300000], "of 300000 bytes written before the end %s arrived", got)
+    check(got == [3000000], "of 3000000 bytes written before the end %s arrived", got)
 
 
 @case

@@ -97,7 +97,7 @@ def iperf3_runs_both_ways_in_parallel_and_with_small_windows():
         for options in ("-P 8", "-P 8 -R", "-w 64K", "-w 64K -R"):
             port = netns.listener().getsockname()[1]
             server = subprocess.Popen(["iperf3", "-s", "-1", "-p", str(port), "-B", "127.0.0.1"], stdout=subprocess.DEVNULL)
-            time.sleep(0.15)
+            netns.wait_listening(port)
             try:
                 r = g.run("iperf3 -J -c 10.0.2.2 -p %d -t 1 %s" % (port, options), timeout=15).ok()
                 check(json.loads(r.out)["end"]["sum_received"]["bits_per_second"] > 50e6, "%s: %s", options, r.out[-500:])
@@ -221,8 +221,7 @@ time.sleep(1.5)
 for _ in range(3):
     s, a = l.accept(); s.send(b'hello')
 time.sleep(5)
-"""])
-    time.sleep(0.3)
+"""], 7001)
     try:
         out = python("""
 t = time.time(); s = socket.create_connection(('203.0.113.1', 7001), 10); print(time.time() - t > 0.8, s.recv(5))
@@ -293,11 +292,13 @@ def ssh_carries_commands_files_and_forwards():
         server = subprocess.Popen([sshd, "-D", "-f", d + "/config"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         options = "-q -F none -i %s/user -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes" % d
         try:
-            time.sleep(0.3)
+            for _ in range(10):
+                if server.poll() is not None:
+                    raise netns.Skipped("sshd does not start here")
+                time.sleep(0.02)
+            netns.wait_listening(port)
             with Guest() as g, HttpServer() as web:
                 r = g.run("ssh %s -p %d 10.0.2.2 'echo over $((6*7))'" % (options, port))
-                if r.status == 255 and server.poll() is not None:
-                    raise netns.Skipped("sshd does not start here")
                 expect("over 42", r.ok().out)
                 r = g.run("dd if=/dev/urandom of=%s/f bs=64k count=100 2>/dev/null; scp %s -P %d %s/f 10.0.2.2:%s/copy && sha256sum %s/f %s/copy" %
                           (d, options, port, d, d, d, d)).ok()
@@ -338,7 +339,7 @@ def socat_half_closes_through():
     with Guest() as g:
         port = netns.listener().getsockname()[1]
         server = subprocess.Popen(["socat", "TCP-LISTEN:%d,bind=127.0.0.1,reuseaddr" % port, "EXEC:sort"])
-        time.sleep(0.2)
+        netns.wait_listening(port)
         try:
             r = g.run("printf 'c\\na\\nb\\n' | socat -t 5 - TCP:10.0.2.2:%d" % port).ok()
             check(r.out == "a\nb\nc\n", "%s", r.out)
@@ -452,9 +453,8 @@ h.send(RST | ACK)
 @case
 def the_client_of_the_far_host_is_the_host():
     need("curl")
-    p = netns.world.far.start(["python3", "-m", "http.server", "--bind", FAR, "8000", "--directory", netns.HERE])
+    p = netns.world.far.start(["python3", "-m", "http.server", "--bind", FAR, "8000", "--directory", netns.HERE], 8000)
     try:
-        time.sleep(0.5)
         r = run("curl -sS --retry 10 --retry-connrefused --retry-delay 1 http://%s:8000/wire.py | sha256sum; sha256sum <%s/wire.py" % (FAR, netns.HERE)).ok()
         sums = re.findall(r"[0-9a-f]{64}", r.out)
         check(len(sums) == 2 and sums[0] == sums[1], "%s", r.out)

@@ -501,6 +501,7 @@ static void a_host_that_does_not_read_closes_the_window_and_nothing_is_lost(void
 	}
 	assert_true(sent >= 200000 && sent <= 270000);
 	assert_int_equal(b->t.far_window, 0);
+	assert_true(unet_busy(b->net.u));
 	/* a probe is answered */
 	b->t.acks = 0;
 	guest_tcp_send_at(&b->t, b->t.snd_nxt, TCP_ACK_, data + sent, 1);
@@ -519,6 +520,7 @@ static void a_host_that_does_not_read_closes_the_window_and_nothing_is_lost(void
 	}
 	assert_int_equal(host(b)->sent_len, 600000);
 	assert_memory_equal(host(b)->sent, data, 600000);
+	assert_false(unet_busy(b->net.u));
 	free(data);
 }
 
@@ -878,6 +880,28 @@ static void data_before_the_hosts_close_survives_a_slow_guest(void **state)
 	free(data);
 }
 
+/* The network goes away, as at the end of tenbox-net's command. */
+static void what_was_said_to_the_end_is_not_reset_when_the_network_ends(void **state)
+{
+	struct bench *b = *state;
+	struct guest_tcp open;
+
+	open_connection(b);
+	guest_tcp_send(&b->t, TCP_ACK_ | TCP_PSH_, "bye", 3);
+	guest_tcp_send(&b->t, TCP_ACK_ | TCP_FIN_, NULL, 0);
+	fake_net_run(&b->net, 0);
+	guest_tcp_init(&open, &b->net.guest, NET_OUTSIDE, 40001, 80);
+	assert_true(guest_tcp_open(&open));
+	fake_net_run(&b->net, 0);
+	assert_true(host(b)->shut);
+	guest_tcp_free(&open);
+	guest_free(&b->net.guest);
+	unet_free(b->net.u);
+	b->net.u = NULL;
+	assert_int_equal(b->net.sockets.open_count, 0);
+	assert_int_equal(b->net.sockets.resets, 1);     /* of the one that was in the middle of it */
+}
+
 static void guest_reset_resets_the_host(void **state)
 {
 	struct bench *b = *state;
@@ -1096,6 +1120,7 @@ int main(void)
 		TEST(host_close_then_guest_close),
 		TEST(both_close_at_once),
 		TEST(data_before_the_hosts_close_survives_a_slow_guest),
+		TEST(what_was_said_to_the_end_is_not_reset_when_the_network_ends),
 		TEST(guest_reset_resets_the_host),
 		TEST(host_reset_resets_the_guest),
 		TEST(a_reset_outside_of_the_window_is_ignored),
