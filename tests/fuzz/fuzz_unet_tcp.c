@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sequences of TCP's states: the input is a program (program.h) of guest segments and of what the simulated host's sockets
- * do.  Four connections; the fourth is opened by a client of a forward.
+ * do.  Four connections, one of which may use IPv6; the fourth is opened by a client of a forward.
  *
  * The oracle is more than "no crash": the byte at each sequence number of a stream is a function of that number, so that
  * whatever order, overlap and repetition a program makes, what the host was sent, and what the guest was given in order,
@@ -52,8 +52,10 @@ struct connection {
 	uint32_t base;                  /* of the guest's stream: sequence number of its first byte */
 	size_t checked;                 /* of what the host was sent */
 	uint32_t pushed;                /* of what the host's peer sends */
-	uint8_t last[28];               /* the last segment's header, for OP_ICMP */
+	uint8_t last[48];               /* the last segment's headers, for OP_ICMP */
 };
+
+static const uint8_t outside6[16] = { 0x20, 1, 0x0d, 0xb8, [15] = 1 };
 
 static struct run {
 	struct fake_net n;
@@ -112,7 +114,7 @@ static void settle(struct connection *c, const struct guest_packet *p)
 	int found = -1;
 	char to[40];
 
-	snprintf(to, sizeof(to), "93.184.216.34:%u", c->t.far_port);
+	snprintf(to, sizeof(to), c->t.v6 ? "[2001:db8::1]:%u" : "93.184.216.34:%u", c->t.far_port);
 	for (int i = 3; i < f->high; i++)
 		if (f->s[i].open && f->s[i].connected && !strcmp(fake_text(&f->s[i].peer), to) &&
 		    (found < 0 || f->s[i].born > f->s[found].born))
@@ -137,7 +139,7 @@ static void take(struct connection *c, const struct guest_packet *p)
 {
 	struct guest_tcp *t = &c->t;
 
-	memcpy(c->last, p->ip, 28);
+	memcpy(c->last, p->ip, p->v6 ? 48 : 28);
 	if (p->flags & TCP_RST_)
 		return;
 	if (p->flags & TCP_SYN_) {
@@ -186,7 +188,7 @@ static void look(void)
 			continue;
 		}
 		for (unsigned i = 0; i < FORWARDED; i++)
-			if (p.dport == run.c[i].t.port && p.sport == run.c[i].t.far_port)
+			if (p.dport == run.c[i].t.port && p.sport == run.c[i].t.far_port && p.v6 == run.c[i].t.v6)
 				take(&run.c[i], &p);
 	}
 	for (unsigned i = 0; i < FORWARDED; i++)
@@ -204,8 +206,8 @@ static void segment(struct connection *c, uint32_t seq, uint8_t flags, const voi
 
 	if (gso_size)
 		guest_send_facts(&run.n.guest, run.frame, n, &(struct frame){
-			.needs_csum = true, .gso = GSO_TCPV4, .gso_size = (uint16_t)gso_size, .csum_start = 34,
-			.csum_offset = 16, .hdr_len = (uint16_t)(n - len) });
+			.needs_csum = true, .gso = c->t.v6 ? GSO_TCPV6 : GSO_TCPV4, .gso_size = (uint16_t)gso_size,
+			.csum_start = c->t.v6 ? 54 : 34, .csum_offset = 16, .hdr_len = (uint16_t)(n - len) });
 	else
 		guest_send(&run.n.guest, run.frame, n);
 }
@@ -244,7 +246,7 @@ static void connection_step(uint8_t op, struct connection *c, struct cursor *in)
 {
 	struct guest_tcp *t = &c->t;
 	struct fake_socket *s = host_of(c);
-	uint8_t flags, buf[100];
+	uint8_t flags, buf[150];
 	uint32_t seq, save = t->rcv_nxt;
 	uint16_t len, what;
 
@@ -308,8 +310,10 @@ static void connection_step(uint8_t op, struct connection *c, struct cursor *in)
 	case OP_ICMP:
 		flags = cursor_u8(in);
 		what = cursor_u8(in);
-		guest_send(&run.n.guest, buf, guest_icmp(&run.n.guest, buf, t->far, flags, (uint8_t)what, cursor_be16(in), c->last,
-							 28));
+		len = cursor_be16(in);
+		guest_send(&run.n.guest, buf,
+			   t->v6 ? guest_icmp6(&run.n.guest, buf, t->far6, flags, (uint8_t)what, len, c->last, 48) :
+				   guest_icmp(&run.n.guest, buf, t->far, flags, (uint8_t)what, len, c->last, 28));
 		break;
 	}
 }
@@ -355,7 +359,7 @@ static void step(uint8_t op, struct cursor *in)
 		port_ready(&n->guest.port);
 		break;
 	case OP_OFFLOADS:
-		port_accepts(&n->guest.port, arg & 1 ? PORT_CSUM | PORT_TSO4 : arg & 2 ? PORT_CSUM : 0);
+		port_accepts(&n->guest.port, arg & 1 ? PORT_CSUM | PORT_TSO4 | PORT_TSO6 : arg & 2 ? PORT_CSUM : 0);
 		break;
 	case OP_CLIENT:
 		if (n->sockets.s[run.listener].client_count < 8)
@@ -405,14 +409,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&run, 0, offsetof(struct run, frame));
 	fake_net_config(&run.n, &c);
 	c.limits = (struct unet_limits){ 8, 4, 4, 4, 4 };
-	if (!fake_net_start(&run.n, &c, config & 1 ? PORT_CSUM | PORT_TSO4 : 0) ||
+	if (!fake_net_start(&run.n, &c, config & 1 ? PORT_CSUM | PORT_TSO4 | PORT_TSO6 : 0) ||
 	    !unet_hostfwd_add(run.n.u, "tcp:127.0.0.1:2222-:22", &bound, &err))
 		abort();
 	run.listener = run.n.sockets.last_open;
 	run.client_port = 5000;
 	for (unsigned i = 0; i < CONNECTIONS; i++) {
 		run.c[i].fd = -1;
-		guest_tcp_init(&run.c[i].t, &run.n.guest, NET_OUTSIDE, (uint16_t)(1000 + i), (uint16_t)(80 + i));
+		if (i < FORWARDED && (config >> 2 & 3) == i)
+			guest_tcp_init6(&run.c[i].t, &run.n.guest, outside6, (uint16_t)(1000 + i), (uint16_t)(80 + i));
+		else
+			guest_tcp_init(&run.c[i].t, &run.n.guest, NET_OUTSIDE, (uint16_t)(1000 + i), (uint16_t)(80 + i));
 		run.c[i].t.far_scale = -1;
 		run.c[i].t.snd_nxt = config & 2 ? 0xfffe8000 : 100000;          /* numbers wrap */
 	}
