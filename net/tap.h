@@ -11,7 +11,7 @@
 #include "net/port.h"
 
 struct tap_config {
-	int fd;                         /* by tap_open, or as it: IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, not blocking; not owned */
+	int fd;                         /* as tap_open makes it: IFF_TAP, IFF_NO_PI, IFF_VNET_HDR; not owned */
 	struct loop *loop;
 	const char *name;               /* of the port; not owned */
 	void (*gone)(void *owner);      /* the device was removed; may be NULL */

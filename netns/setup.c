@@ -68,7 +68,8 @@ static int ask(const struct request *q)
 static int link_up(unsigned index, uint32_t mtu, bool up)
 {
 	unsigned flags = up ? IFF_UP : 0;
-	struct ifinfomsg m = { .ifi_family = AF_UNSPEC, .ifi_index = (int)index, .ifi_flags = flags, .ifi_change = flags };
+	struct ifinfomsg m = { .ifi_family = AF_UNSPEC, .ifi_index = (int)index, .ifi_flags = flags,
+			       .ifi_change = flags };
 	struct request q;
 
 	begin(&q, RTM_NEWLINK, 0, &m, sizeof(m));

@@ -141,7 +141,8 @@ static bool become_inside(int control, const struct setup *setup, struct err *er
 		return err_errno(err, errno, "cannot make a user and network namespace%s", unshare_remedy(errno));
 	if (!send_message(control, &m, -1) || !receive_message(control, &m, NULL))
 		_exit(1);
-	return setup_loopback(err) && (!setup->configure || setup_resolver(setup, err)) && make_tap(control, setup, err);
+	return setup_loopback(err) && (!setup->configure || setup_resolver(setup, err)) &&
+	       make_tap(control, setup, err);
 }
 
 static _Noreturn void run_command(int control, char *const *command)
@@ -228,7 +229,8 @@ static bool map_ids(pid_t child, struct err *err)
 	snprintf(gids, sizeof(gids), "0 %u 1\n", (unsigned)getegid());
 	if (!write_file(child, "uid_map", uids))
 		return err_errno(err, errno, "cannot write the new namespace's uid_map%s", errno != EPERM ? "" :
-				 geteuid() == 0 ? " (root without CAP_SETUID or CAP_SETFCAP: run it as an ordinary user)" :
+				 geteuid() == 0 ?
+				 " (root without CAP_SETUID or CAP_SETFCAP: run it as an ordinary user)" :
 				 " (user namespaces of ordinary users are restricted on this host)");
 	if ((!write_file(child, "setgroups", "deny") && errno != ENOENT) || !write_file(child, "gid_map", gids))
 		return err_errno(err, errno, "cannot write the new namespace's gid_map");
