@@ -153,6 +153,7 @@ static uint32_t make_exit(struct xlat *x, struct buf *b, enum exit_kind kind, co
 /* All is in memory and RDI, RSI are set: an instruction by C, which says where to go on. */
 static void make_light_call(struct buf *b, const void *function, const uint8_t *stored)
 {
+	static const uint8_t flags[] = { 0x04, 0x7f, 0x9e };            /* ADD AL, 7F; SAHF */
 	uint8_t *out, *out2;
 	unsigned k;
 
@@ -162,6 +163,9 @@ static void make_light_call(struct buf *b, const void *function, const uint8_t *
 	emit_alu_imm(b, false, 7, CPU(attention), 0);
 	out2 = emit_jcc(b, 5);
 	emit_mov_rr(b, true, T1, HAX);
+	/* What follows may want them in either place: behind an access that failed, the block goes on with the host's. */
+	emit_load(b, false, HAX, ENV(image));
+	emit_bytes(b, flags, sizeof(flags));
 	for (k = 0; k < 16; k++)
 		if (host_of(k) >= 0)
 			load_gpr(b, k);
