@@ -2,6 +2,9 @@
 /*
  * Processors: making them, reset and INIT (SDM volume 3, 10.1), events, the outer run loop, and registers for others.
  */
+#ifndef __x86_64__
+#error "tenbox runs on x86-64 hosts: both engines compute on the host's own x87, SSE and AVX units"
+#endif
 #include "cpu/cpu.h"
 
 #include <stdio.h>

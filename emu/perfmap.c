@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A line for each translated block, "START SIZE NAME" in hexadecimal, in the file where perf report looks for the names of code
- * that is in no file (perf's own tools/perf/Documentation/jit-interface.txt).
+ * A line for each translated block, "START SIZE NAME" in hexadecimal, in the file where perf report looks for the names
+ * of code that is in no file (perf's own tools/perf/Documentation/jit-interface.txt).
  */
 #include "emu/perfmap.h"
 
@@ -27,7 +27,7 @@ struct perfmap *perfmap_new(struct err *err)
 		return NULL;
 	}
 	snprintf(path, sizeof(path), "/tmp/perf-%d.map", (int)getpid());
-	/* Whoever could put a link there must not make us write elsewhere; what another process of this number left may go. */
+	/* Whoever could put a link there must not make us write elsewhere; what a process of this number left may go. */
 	unlink(path);
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	p->file = fd < 0 ? NULL : fdopen(fd, "w");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Code memory and what is kept beside it, in regions that are filled one after the other, round and round: when one is full the
- * oldest is emptied, so that all but a small part of what is in use stays.  Only between blocks, when nobody stands in any.
+ * Code memory and what is kept beside it, in regions that are filled one after the other, round and round: when one is
+ * full the oldest is emptied, so that all but a small part of what is in use stays.  Only between blocks, when nobody
+ * stands in any.
  */
 #include <stdlib.h>
 

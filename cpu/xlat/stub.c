@@ -3,6 +3,8 @@
  * The ways in and out of translated code.  Inside, the host's RSP is a multiple of 16.  C is left and entered as its ABI
  * wants it: rbx, rbp, r12 to r15 kept, x87 empty and MXCSR at its default whenever env.fpu says that vector state is in memory.
  */
+#include <assert.h>
+
 #include "cpu/xlat/gen.h"
 
 enum { STUB_BYTES = 4096 };
@@ -283,4 +285,5 @@ void xlat_make_stubs(struct cpu *c, struct xlat *x)
 	x->stub.save_fpu = make_save(x, &b, mask);
 	x->first = STUB_BYTES;
 	c->xe.mxcsr = 0x1f80;
+	assert(!b.full);
 }

@@ -27,7 +27,8 @@ PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 
 def refuse_executable_memory():
     """From now on this process and what it starts gets EACCES for memory made executable, as SELinux may have it."""
-    program = [(BPF_LD_W_ABS, 0, 0, 0), (BPF_JEQ, 3, 0, SYS_MPROTECT), (BPF_JEQ, 0, 5, SYS_MMAP),  # struct seccomp_data: nr, arch, ip, args
+    # struct seccomp_data: nr, arch, ip, args
+    program = [(BPF_LD_W_ABS, 0, 0, 0), (BPF_JEQ, 3, 0, SYS_MPROTECT), (BPF_JEQ, 0, 5, SYS_MMAP),
                (BPF_LD_W_ABS, 0, 0, 40), (BPF_JSET, 0, 3, MAP_SHARED),
                (BPF_LD_W_ABS, 0, 0, 32), (BPF_JSET, 0, 1, PROT_EXEC),
                (BPF_RET, 0, 0, 0x00050000 | EACCES), (BPF_RET, 0, 0, 0x7fff0000)]
