@@ -60,6 +60,8 @@ static void gen_rep(struct gen *g, unsigned size, bool movs)
 	if (movs)
 		add(g, false, HSI, T0);
 	add(g, false, HDI, T1);
+	g->site[g->k].rep = 1;
+	g->site[g->k].rep_source = movs;
 	host_string(g, movs ? 0xa4 : 0xaa, size, true);
 	add(g, true, HDI, T1);
 	if (movs)

@@ -122,6 +122,14 @@ static bool try_out(const struct xlat *x, greg_t *r)
 		lead_out(x, r, b, (unsigned)k, s->saved ? x->stub.async_saved : x->stub.async_host);
 		return true;
 	}
+	/* In the middle of REP: what is done is done, and the guest's registers follow from the host's. */
+	if (s->rep && off == s->commit + (s->rep_source ? 2u : 1u) * SITE_ADD) {
+		r[REG_RDI] -= r[REG_R10];
+		if (s->rep_source)
+			r[REG_RSI] -= r[REG_R9];
+		lead_out(x, r, b, (unsigned)k, x->stub.async_saved);
+		return true;
+	}
 	if (off >= s->roll_from && off <= s->roll_to) {
 		lead_out(x, r, b, (unsigned)k, s->roll_saved ? x->stub.async_saved : x->stub.async_host);
 		return true;

@@ -60,12 +60,18 @@ struct link {                           /* a direct exit */
 	bool plain;                     /* to the variant without windows */
 };
 
+enum { SITE_ADD = 3 };
 struct site {                           /* one guest instruction of a block */
 	uint16_t guest;                 /* bytes from the block's start */
 	uint16_t saved : 1, fpu : 1;    /* FL_SAVED here; the block relies on env.fpu here */
 	uint16_t window : 1;            /* and on env.window: no way in */
 	uint16_t roll_saved : 1, commit_saved : 1;
 	uint16_t after_sti : 1;         /* no interrupt between the one before and this */
+	/*
+	 * The host's own string instruction with REP comes behind `commit` and the additions, of SITE_ADD bytes each, of T1 to
+	 * RDI and, if rep_source, before that of T0 to RSI, which are undone behind it.
+	 */
+	uint16_t rep : 1, rep_source : 1;
 	uint16_t host;                  /* bytes from the block's host code */
 	uint16_t roll_from, roll_to;    /* host range in which it may be begun again, with the flags as roll_saved says */
 	uint16_t commit;                /* the host instruction that may fault in its stead; flags then: commit_saved */
