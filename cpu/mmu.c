@@ -170,7 +170,24 @@ struct path {                           /* entries gone through, root first */
 	uint64_t at[4], entry[4];
 	unsigned depth, size;
 	bool writable, user, nx;
+	bool above_writable, above_user, above_nx;      /* without the last entry's */
 };
+
+/* Never 0, and another one for every epoch: an entry is valid if its tag is this. */
+static uint64_t dir_tag(const struct cpu *c, uint64_t linear)
+{
+	return (linear >> 21 & ((1ull << 43) - 1)) | (c->dirs_epoch << 43 | 1ull << 43);
+}
+
+static void forget_dirs(struct cpu *c)
+{
+	unsigned k;
+
+	c->dirs_epoch += 2;             /* the lowest bit is always set in tags */
+	for (k = 0; c->dirs_epoch >> 20 && k < ARRAY_SIZE(c->dirs); k++)
+		c->dirs[k].tag = 0;
+	c->dirs_epoch &= (1 << 20) - 1;
+}
 
 /* Walk 64-bit entries; 0: a leaf was found (shift in *shift), otherwise the error code's P and RSVD bits, or -1: not present. */
 static int walk64(struct cpu *c, uint64_t linear, struct path *p, unsigned *shift)
@@ -184,8 +201,17 @@ static int walk64(struct cpu *c, uint64_t linear, struct path *p, unsigned *shif
 	p->size = 8;
 	p->writable = p->user = true;
 	if (long_mode(c)) {
+		unsigned slot = (unsigned)(linear >> 21) % ARRAY_SIZE(c->dirs);
+
 		base = c->s.cr3 & PTE_ADDR;
 		level = 3;
+		if (c->dirs[slot].tag == dir_tag(c, linear)) {
+			base = c->dirs[slot].table;
+			p->writable = c->dirs[slot].writable;
+			p->user = c->dirs[slot].user;
+			p->nx = c->dirs[slot].nx;
+			level = 0;
+		}
 	} else {
 		uint64_t pdpte = c->s.pdpte[linear >> 30 & 3];
 
@@ -213,6 +239,9 @@ static int walk64(struct cpu *c, uint64_t linear, struct path *p, unsigned *shif
 		p->entry[p->depth++] = e;
 		if (!level || e & PTE_PS)
 			return 0;
+		p->above_writable = p->writable;
+		p->above_user = p->user;
+		p->above_nx = p->nx;
 		base = e & PTE_ADDR;
 	}
 }
@@ -272,6 +301,11 @@ again:
 	p = (struct path){ .depth = 0 };
 	err = c->s.cr4 & CR4_PAE ? walk64(c, linear, &p, &shift) : walk32(c, linear, &p, &shift);
 	if (err || !permitted(c, &p, kind, user, smap)) {
+		k = (unsigned)(linear >> 21) % ARRAY_SIZE(c->dirs);
+		if (c->s.efer & EFER_LMA && c->dirs[k].tag == dir_tag(c, linear)) {
+			c->dirs[k].tag = 0;     /* a fault is only for what is in memory now */
+			goto again;
+		}
 		if (!err)
 			err = ERR_P;
 		if (err < 0)
@@ -288,6 +322,14 @@ again:
 		if (want != p.entry[k] && !update_entry(c, p.at[k], p.entry[k], want, p.size))
 			goto again;
 		p.entry[k] = want;
+	}
+	if (p.depth == 4) {             /* all accessed bits are set: the walk may begin at the last level next time */
+		k = (unsigned)(linear >> 21) % ARRAY_SIZE(c->dirs);
+		c->dirs[k].tag = dir_tag(c, linear);
+		c->dirs[k].table = p.entry[2] & PTE_ADDR;
+		c->dirs[k].writable = p.above_writable;
+		c->dirs[k].user = p.above_user;
+		c->dirs[k].nx = p.above_nx;
 	}
 	leaf = p.entry[p.depth - 1];
 	w->gpa = leaf & PTE_ADDR;
@@ -399,6 +441,7 @@ void tlb_flush(struct cpu *c, bool keep_global)
 {
 	unsigned k;
 
+	forget_dirs(c);
 	flush_one(&c->tlbs[TLB_KERNEL], keep_global);
 	flush_one(&c->tlbs[TLB_USER], keep_global);
 	flush_one(&c->tlbs[TLB_SMAP], keep_global);
@@ -428,6 +471,7 @@ void tlb_flush_page(struct cpu *c, uint64_t linear)
 {
 	unsigned slot = (unsigned)(linear >> 12) & (TLB_SIZE - 1), t, k;
 
+	forget_dirs(c);
 	for (t = 0; t < TLB_NEVER; t++) {
 		clear_slot(&c->tlbs[t], TLB_READ, slot);
 		clear_slot(&c->tlbs[t], TLB_WRITE, slot);

@@ -268,7 +268,10 @@ struct cpu {
 	struct cpu_work work;
 	unsigned index;
 	bool no_fast;                   /* tests: every instruction through its generic handler */
-	struct { uint64_t gpa; uint8_t *host; bool writable, valid; } phys[64];  /* answers of ops->page for table walks */
+	struct { uint64_t gpa; uint8_t *host; bool writable, valid; } phys[512];  /* answers of ops->page for table walks */
+	/* Where the page table for 2 MB of long mode's addresses lies, and what the levels above permit; see dir_tag(). */
+	struct { uint64_t tag, table; bool writable, user, nx; } dirs[512];
+	uint64_t dirs_epoch;            /* of those that are valid; the others are forgotten by changing it */
 	struct tlb tlbs[TLB_COUNT];
 	struct { uint16_t slot; uint8_t tlb, count; } tagged[4096];      /* by physical page: the slot with its write tag; count 2: several */
 	struct { uint64_t page, gpa; uint8_t *host; } itlb[2][256];
