@@ -84,9 +84,14 @@ timeout 8 nslookup demo.tenbox.test fec0::3 | grep -q 192.0.2.42 && say "wrong: 
 
     @case
     def a_guest_with_ipv6_only_works_and_one_without_has_none():
+        digest = host.sha256(4 << 20)
         inside("""
-wget -q -O - http://[fec0::2]:%d/sha256/1000 >/dev/null && say "six works"
-""" % HTTP, ["six works"], NIC + ",ipv6=on")
+port=$(arg port)
+wget -q -O /tmp/file http://[fec0::2]:$port/random/%d
+say "down $(sha256sum </tmp/file | cut -d' ' -f1)"
+{ printf 'PUT /up HTTP/1.0\r\nContent-Length: %%d\r\n\r\n' "$(stat -c %%s /tmp/file)"; cat /tmp/file; } >/tmp/put
+say "up $(nc fec0::2 $port </tmp/put | tail -n 1)"
+""" % (4 << 20), ["down " + digest, "up " + digest], NIC.replace("virtio-net-pci", "e1000") + ",ipv6=on")
         boot("amd64", """
 net
 sleep 3

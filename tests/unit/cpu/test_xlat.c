@@ -99,7 +99,8 @@ static const char *first_difference(void)
 	X(mov_load, "mov r8, [rdi]") X(mov_byte, "mov ah, [rdi]") X(movbe_, "movbe [rdi], rax") X(setc_, "setc [rdi]") X(cmov_, "cmovc rax, [rdi]") \
 	X(shl_, "shl word ptr [rdi], 3") X(div_, "xor edx, edx\n div qword ptr [rdi]\n test eax, eax") X(mul_, "mul qword ptr [rdi]") \
 	X(sqrt_, "sqrtps xmm2, [rdi]") X(jmp_mem, "jmp [rdi]") X(ret_n, "ret 16") X(xlat_insn, "mov rbx, rdi\n xlatb") X(popf_, "popfq") \
-	X(two, "mov rax, [rsi]\n mov [rdi], rax\n mov rbx, [rsi + 8]\n mov [rdi + 8], rbx") X(windows, "mov eax, [rdi]\n mov ebx, [rdi + 4]\n add [rdi + 8], eax\n mov [rdi + 12], ebx")
+	X(two, "mov rax, [rsi]\n mov [rdi], rax\n mov rbx, [rsi + 8]\n mov [rdi + 8], rbx") X(carry, "mov rax, -1\n add rax, [rdi]\n adc rbx, rbx") \
+	X(windows, "mov eax, [rdi]\n mov ebx, [rdi + 4]\n add [rdi + 8], eax\n mov [rdi + 12], ebx")
 /* Flags are live before and behind; rcx and rdx differ by the round. */
 #define AS_CODE(name, text) CODE(in_##name, 64, "cmp rcx, rdx\n " text "\n setc dl\n adc r12, 0\n ud2");
 INSTRUCTIONS(AS_CODE)
