@@ -83,9 +83,9 @@ void xlat_print(const struct cpu *c, void (*out)(void *to, const char *line), vo
 	line(&p, "  chains:      made %llu, undone %llu", U(n->links), U(n->unlinks));
 	line(&p, "  evictions:   %llu, blocks dropped because their bytes changed %llu", U(n->evictions), U(n->drops));
 	line(&p, "  entries:     %llu", U(n->enters));
-	line(&p, "  exits:       not chained %llu, indirect miss %llu, interpreter %llu, attention %llu, at once %llu, elsewhere %llu", U(n->exits[EXIT_LINK]),
-	     U(n->exits[EXIT_MISS]), U(n->exits[EXIT_SLOW]), U(n->exits[EXIT_ASYNC]), U(n->exits[EXIT_ABORT]),
-	     U(n->exits[EXIT_DONE]));
+	line(&p, "  exits:       not chained %llu, indirect miss %llu, interpreter %llu, attention %llu, at once %llu, "
+	     "elsewhere %llu", U(n->exits[EXIT_LINK]), U(n->exits[EXIT_MISS]), U(n->exits[EXIT_SLOW]), U(n->exits[EXIT_ASYNC]),
+	     U(n->exits[EXIT_ABORT]), U(n->exits[EXIT_DONE]));
 	line(&p, "  TLB fills:   %llu", U(n->fills));
 	line(&p, "  vector state loaded: %llu", U(n->fpu_loads));
 	if (x->verify) {

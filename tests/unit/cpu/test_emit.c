@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The assembler against the decoder: what each function puts down is decoded and must be what was asked for, and nothing more. */
+/*
+ * The assembler against the decoder: what each function puts down is decoded and must be what was asked for, and
+ * nothing more.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -77,7 +80,8 @@ static void all_addresses(void (*each)(struct rm m, unsigned n))
 			for (unsigned scale = 0; scale < (index < 0 ? 1 : 4); scale++)
 				for (size_t d = 0; d < ARRAY_SIZE(disps); d++)
 					for (int gs = 0; gs < 2; gs++)
-						each((struct rm){ -1, (int8_t)base, (int8_t)index, (uint8_t)scale, gs, disps[d] }, n++);
+						each((struct rm){ -1, (int8_t)base, (int8_t)index, (uint8_t)scale, gs,
+								  disps[d] }, n++);
 		}
 }
 
@@ -121,7 +125,8 @@ static void helpers_make_the_addresses_that_they_are_named_for(void **state)
 
 	(void)state;
 	assert_true(base.reg < 0 && base.base == H13 && base.index < 0 && base.disp == 8 && !base.gs);
-	assert_true(index.reg < 0 && index.base == HBX && index.index == H12 && index.scale == 3 && index.disp == -4 && !index.gs);
+	assert_true(index.reg < 0 && index.base == HBX && index.index == H12);
+	assert_true(index.scale == 3 && index.disp == -4 && !index.gs);
 	assert_true(gs.reg < 0 && gs.base < 0 && gs.index < 0 && gs.gs && gs.disp == 0x1234);
 	assert_int_equal(reg.reg, H9);
 }
@@ -147,7 +152,8 @@ static void moves_between_registers_are_what_they_say(void **state)
 static void constants_arrive_whole_in_their_shortest_form(void **state)
 {
 	static const struct { uint64_t v; unsigned len; } cases[] = {
-		{ 0, 5 }, { 1, 5 }, { 0x7fffffff, 5 }, { 0x80000000, 5 }, { 0xffffffff, 5 }, { 0x100000000, 10 }, { UINT64_MAX, 7 },
+		{ 0, 5 }, { 1, 5 }, { 0x7fffffff, 5 }, { 0x80000000, 5 }, { 0xffffffff, 5 }, { 0x100000000, 10 },
+		{ UINT64_MAX, 7 },
 		{ 0xffffffff80000000, 7 }, { 0xffffffff7fffffff, 10 }, { 0x123456789abcdef0, 10 },
 	};
 
@@ -170,7 +176,9 @@ static void constants_arrive_whole_in_their_shortest_form(void **state)
 		}
 }
 
-static const struct { unsigned ext, op; } alu[] = { { 0, OP_ADD }, { 1, OP_OR }, { 4, OP_AND }, { 5, OP_SUB }, { 7, OP_CMP } };
+static const struct { unsigned ext, op; } alu[] = {
+	{ 0, OP_ADD }, { 1, OP_OR }, { 4, OP_AND }, { 5, OP_SUB }, { 7, OP_CMP },
+};
 
 static void immediate(struct rm m, unsigned n)
 {
@@ -226,9 +234,12 @@ static void opcodes_carry_maps_prefixes_and_sizes(void **state)
 {
 	static const struct { uint32_t op; unsigned what, size0, size1; } cases[] = {
 		{ 0x03, OP_ADD, 4, 4 }, { 0x03 | EO_W, OP_ADD, 8, 8 }, { 0x03 | EO_16, OP_ADD, 2, 2 },
-		{ 0x1af | EO_W, OP_IMUL, 8, 8 }, { 0x1b6, OP_MOVZX, 4, 1 }, { 0x1b7, OP_MOVZX, 4, 2 }, { 0x1bf | EO_W, OP_MOVSX, 8, 2 },
-		{ 0x63 | EO_W, OP_MOVSXD, 8, 4 }, { 0x1b8 | 0xf3 << 16, OP_POPCNT, 4, 4 }, { 0x1bc | 0xf3 << 16 | EO_W, OP_TZCNT, 8, 8 },
-		{ 0x2f0 | 0xf2 << 16, OP_CRC32, 4, 1 }, { 0x2f0, OP_MOVBE, 4, 4 }, { 0x2f6 | 0x66 << 16, OP_ADCX, 4, 4 },
+		{ 0x1af | EO_W, OP_IMUL, 8, 8 }, { 0x1b6, OP_MOVZX, 4, 1 }, { 0x1b7, OP_MOVZX, 4, 2 },
+		{ 0x1bf | EO_W, OP_MOVSX, 8, 2 },
+		{ 0x63 | EO_W, OP_MOVSXD, 8, 4 }, { 0x1b8 | 0xf3 << 16, OP_POPCNT, 4, 4 },
+		{ 0x1bc | 0xf3 << 16 | EO_W, OP_TZCNT, 8, 8 },
+		{ 0x2f0 | 0xf2 << 16, OP_CRC32, 4, 1 }, { 0x2f0, OP_MOVBE, 4, 4 },
+		{ 0x2f6 | 0x66 << 16, OP_ADCX, 4, 4 },
 	};
 
 	(void)state;
@@ -306,9 +317,11 @@ static void lock_comes_before_all_that_belongs_to_the_opcode(void **state)
 static void vex(struct rm m, unsigned n)
 {
 	static const struct { uint32_t op; unsigned what; bool l, gpr; } cases[] = {
-		{ 0x158, OP_ADDPS, false, false }, { 0x158, OP_ADDPS, true, false }, { 0x158 | 0x66 << 16, OP_ADDPD, true, false },
+		{ 0x158, OP_ADDPS, false, false }, { 0x158, OP_ADDPS, true, false },
+		{ 0x158 | 0x66 << 16, OP_ADDPD, true, false },
 		{ 0x158 | 0xf2 << 16, OP_ADDSD, false, false }, { 0x158 | 0xf3 << 16, OP_ADDSS, false, false },
-		{ 0x2dc | 0x66 << 16, OP_AESENC, false, false }, { 0x2f2, OP_ANDN, false, true }, { 0x2f2 | EO_W, OP_ANDN, false, true },
+		{ 0x2dc | 0x66 << 16, OP_AESENC, false, false }, { 0x2f2, OP_ANDN, false, true },
+		{ 0x2f2 | EO_W, OP_ANDN, false, true },
 	};
 	unsigned k = n % ARRAY_SIZE(cases), reg = n / 3 % 16, vvvv = n / 5 % 16;
 	struct page p;
@@ -355,7 +368,8 @@ static void branches_go_where_they_are_set_to(void **state)
 				at = 8;
 				to = p.bytes + (back ? 0 : 40);
 				if (later) {
-					field = kind == 16 ? emit_jmp(&p.b) : kind == 17 ? emit_call(&p.b) : emit_jcc(&p.b, kind);
+					field = kind == 16 ? emit_jmp(&p.b) : kind == 17 ? emit_call(&p.b) :
+						emit_jcc(&p.b, kind);
 					emit_target(&p.b, field, to);
 				} else if (kind == 16) {
 					emit_jmp_to(&p.b, to);
@@ -364,7 +378,8 @@ static void branches_go_where_they_are_set_to(void **state)
 				} else {
 					emit_jcc_to(&p.b, kind, to);
 				}
-				assert_int_equal(insn_decode(&i, p.bytes + at, (size_t)(p.b.p - p.bytes) - at, 64), DECODE_OK);
+				assert_int_equal(insn_decode(&i, p.bytes + at, (size_t)(p.b.p - p.bytes) - at, 64),
+						 DECODE_OK);
 				assert_int_equal(at + i.len, p.b.p - p.bytes);
 				assert_int_equal(i.op, kind == 16 ? OP_JMP : kind == 17 ? OP_CALL : OP_JCC);
 				if (kind < 16)
