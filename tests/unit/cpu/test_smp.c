@@ -13,6 +13,10 @@ CODE(runner, 64, "xor edi, edi\n 1: inc edi\n 2: pause\n cmp [0x200000], edi\n j
      "mov [0x200040], edi\n cmp edi, 300\n jne 1b\n xor ebp, ebp\n hlt\n 3: mov ebp, 1\n hlt");
 CODE(writer, 64, "xor edi, edi\n 1: inc edi\n mov [r8 + 1], edi\n mov [0x200000], edi\n 2: pause\n cmp [0x200040], edi\n jne 2b\n"
      "cmp edi, 300\n jne 1b\n hlt");
+/* Fill and copy pages, over and over; rBP counts what RSI, RDI, RCX or the last byte copied were wrong about. */
+CODE(strings, 64, "xor ebp, ebp\n cld\n 1: mov eax, edx\n mov rdi, 0x200000\n mov ecx, 4096\n rep stosb\n cmp rdi, 0x201000\n jne 2f\n"
+     "mov rsi, 0x200000\n mov rdi, 0x202000\n mov ecx, 4096\n rep movsb\n cmp rsi, 0x201000\n jne 2f\n cmp rdi, 0x203000\n jne 2f\n"
+     "test rcx, rcx\n jne 2f\n cmp [0x202fff], al\n je 3f\n 2: inc ebp\n 3: dec edx\n jnz 1b\n hlt");
 CODE(function, 64, "mov eax, 0\n ret");
 
 static int setup2(void **state)
@@ -100,6 +104,26 @@ static void code_written_by_another_processor_is_seen_after_it_says_so(void **st
 	assert_int_equal(le32(m->ram + DATA_AT + 0x40), 300);
 }
 
+static void kicks_in_the_middle_of_a_string_instruction_lose_nothing(void **state)
+{
+	struct cpu_regs r;
+	pthread_t t;
+
+	(void)state;
+	START64(strings);
+	r = regs();
+	r.gpr[2] = 20000;
+	cpu_set_regs(m->cpu, &r);
+	atomic_store(&running, 1);
+	pthread_create(&t, NULL, thread, m->cpu);
+	while (atomic_load(&running))
+		cpu_kick(m->cpu);
+	pthread_join(t, NULL);
+	r = regs();
+	assert_int_equal(r.gpr[2], 0);
+	assert_int_equal(r.gpr[5], 0);
+}
+
 #undef TEST
 #define TEST(name) ON_BOTH_ENGINES(name, setup2, teardown)
 
@@ -108,6 +132,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(locked_increments_lose_nothing), TEST(not_even_across_pages), TEST(sixteen_bytes_are_exchanged_at_once),
 		TEST(code_written_by_another_processor_is_seen_after_it_says_so),
+		TEST(kicks_in_the_middle_of_a_string_instruction_lose_nothing),
 	};
 
 	(void)setup;
