@@ -39,7 +39,7 @@ def a_kernel_gets_address_route_and_resolver_by_itself():
         check(time.time() - start < 4, "%.1f s for an address", time.time() - start)        # two tests for doubles, of a second each
         expect(r"default via fe80::2 dev tap0 proto ra", g.run("ip -6 route").out)
         check(g.run("cat /proc/sys/net/ipv6/conf/tap0/mtu").out == "1400\n", "the MTU is not told")
-        g.run("ping -c 1 -W 2 -I %s %s" % (address, FAR6)).ok()
+        g.run("ping -c 3 -i 0.2 -W 2 -I %s %s" % (address, FAR6)).ok()
         out = g.run("rdisc6 -1 tap0").ok().out
         for line in ("Stateful address conf. *: *No", "Stateful other conf. *: *Yes", "Router lifetime *: *1800", "MTU *: *1400",
                      "Prefix *: fec0::/64", "Recursive DNS server *: fec0::3", "DNS search list *: a.test b.test", "from fe80::2"):
@@ -65,12 +65,12 @@ def an_address_that_is_the_gateways_is_found_to_be_taken():
 def the_gateway_is_still_there_when_asked_again():
     with Guest() as g:
         slaac(g)                        # the kernel probes with its link-local address, which is there by then
-        g.run("ping -c 1 -W 2 fec0::2").ok()
+        g.run("ping -c 3 -i 0.2 -W 2 fec0::2").ok()
         expect(r"fec0::2 dev tap0 lladdr 52:56:00:00:00:02 router", g.run("ip -6 neigh").out)
         g.run("echo 1 >/proc/sys/net/ipv6/neigh/tap0/delay_first_probe_time; ip -6 neigh change fec0::2 dev tap0 nud stale; "
-              "ping -c 1 -W 2 fec0::2; sleep 2").ok()
+              "ping -c 3 -i 0.2 -W 2 fec0::2; sleep 2").ok()
         expect(r"fec0::2 dev tap0 lladdr 52:56:00:00:00:02 .*REACHABLE", g.run("ip -6 neigh").out)
-        g.run("ip -6 neigh flush dev tap0; ping -c 1 -W 2 fec0::2").ok()
+        g.run("ip -6 neigh flush dev tap0; ping -c 3 -i 0.2 -W 2 fec0::2").ok()
 
 
 def dhclient(g, directory, *words):

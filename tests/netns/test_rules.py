@@ -64,9 +64,10 @@ def what_leaves_has_the_address_and_interface_asked_for():
     sh("ip addr add 198.51.100.77/24 dev up0; ip link add dead0 type veth peer name dead1; ip link set dead0 up")
     try:
         p = netns.world.far.start(["socat", "TCP-LISTEN:7000,reuseaddr,fork", "SYSTEM:echo $SOCAT_PEERADDR"], 7000)
-        u = netns.world.far.start(["socat", "UDP-LISTEN:7001,reuseaddr,fork", "SYSTEM:echo $SOCAT_PEERADDR"], 7001, udp=True)
+        u = netns.world.far.start(["python3", "-c", "import socket\ns = socket.socket(2, 2)\ns.bind(('', 7001))\nwhile True:\n"
+                                   " a = s.recvfrom(9)[1]\n s.sendto((a[0] + '\\n').encode(), a)"], 7001, udp=True)
         try:
-            ask = "socat -T 4 -t 4 - TCP:%s:7000 </dev/null; echo x | socat -T 1 -t 1 - UDP:%s:7001" % (FAR, FAR)
+            ask = "socat -T 4 -t 4 - TCP:%s:7000 </dev/null; echo x | socat -T 1.5 -t 1.5 - UDP:%s:7001" % (FAR, FAR)
             got = run(ask).ok().out.split()
             check(got == [OUTER, OUTER], "without the option: %s", got)
             got = run(ask, net="outbound-addr=198.51.100.77").ok().out.split()
