@@ -287,7 +287,7 @@ static void single_steps_and_breakpoints_hit_in_translated_code(void **state)
 CODE(sums, 64, "movq xmm1, rcx\n pxor xmm0, xmm0\n fldz\n 1: inc rbx\n add [r8], rbx\n mov rax, [r8]\n adc r9, rax\n push r9\n pop r10\n xor r11, r10\n rol r11, 3\n"
      "lock xadd [r8 + 8], r11\n paddq xmm0, xmm1\n movq [r8 + 16], xmm0\n call 2f\n cmp rbx, 7\n mov [r8 + 24], r12\n setc al\n add r12b, al\n"
      "push [r8 + 8]\n pop [r8 + 32]\n cmpxchg [r8 + 40], rbx\n fld1\n faddp\n mov rsi, r8\n lea rdi, [r8 + 48]\n movsq\n pushfq\n pop rdx\n and edx, 0x8d5\n add r13, rdx\n"
-     "imul r14, rbx, 77\n bswap r14\n dec rcx\n jnz 1b\n fistp qword ptr [r8 + 64]\n hlt\n 2: lea r12, [r12 + rbx*2 + 1]\n ret");
+     "imul r14, rbx, 77\n bswap r14\n dec rcx\n jnz 1b\n fistp qword ptr [r8 + 64]\n 3: hlt\n jmp 3b\n 2: lea r12, [r12 + rbx*2 + 1]\n ret");
 CODE(nmi, 64, "push rax\n lock inc qword ptr [0x5100]\n xor eax, eax\n pop rax\n iretq");
 
 static atomic_bool storm_on;
