@@ -274,13 +274,14 @@ def bench_interp():
 
 
 def rss_shared(pid):
-    """Resident KB that is not the guest's RAM (a memfd mapping)."""
+    """Resident KB that is not the guest's RAM: the one mapping that is as large."""
     total = 0
     guest = False
     with open("/proc/%d/smaps" % pid) as f:
         for line in f:
-            if re.match(r"^[0-9a-f]+-[0-9a-f]+ ", line):
-                guest = "tenbox-ram" in line
+            m = re.match(r"^([0-9a-f]+)-([0-9a-f]+) ", line)
+            if m:
+                guest = int(m.group(2), 16) - int(m.group(1), 16) >= RAM << 20
             elif line.startswith("Rss:") and not guest:
                 total += int(line.split()[1])
     return total
