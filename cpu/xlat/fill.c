@@ -4,7 +4,6 @@
  * without vector instructions; where they call out, outside_begin() or xlat_save_vector() puts that state into memory first.
  */
 #include "cpu/mmu.h"
-#include "cpu/seg.h"
 #include "cpu/xlat/xlat.h"
 
 /*
@@ -13,7 +12,7 @@
  */
 bool xlat_fill(struct cpu *c, uint64_t linear, uint32_t arg, bool write)
 {
-	unsigned code = arg & ((1 << ARG_SIZE_BITS) - 1), size = code == ARG_WINDOW ? 1 : 1u << code;
+	unsigned code = arg_code(arg), size = code == ARG_WINDOW ? 1 : 1u << code;
 	const struct tlb_page *page;
 	struct xlat *x = c->x;
 
@@ -25,7 +24,7 @@ bool xlat_fill(struct cpu *c, uint64_t linear, uint32_t arg, bool write)
 		x->cause = SLOW_CROSS;
 		return false;
 	}
-	if (canonical(linear) && tlb_fill(c, linear, write))
+	if (tlb_fill(c, linear, write))
 		return true;
 	page = &c->tlb->page[TLB_WRITE][linear >> 12 & (TLB_SIZE - 1)];
 	x->cause = write && page->linear == (linear & ~0xfffull) && page->gpa & TLB_RAM ? SLOW_CODE : SLOW_OTHER;
@@ -40,7 +39,7 @@ enum { MXCSR_MASKS = 0x1f80, FCW_MASKS = 0x3f };
  */
 unsigned xlat_fpu_ready(struct cpu *c, uint64_t unused, uint32_t arg)
 {
-	unsigned need = arg & ((1 << ARG_SIZE_BITS) - 1), have;
+	unsigned need = arg_code(arg), have;
 
 	(void)unused;
 	c->x->count.fpu_loads++;

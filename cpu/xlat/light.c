@@ -42,13 +42,6 @@ bool xlat_is_light(const struct cpu *c, const struct insn *i)
 	}
 }
 
-static uint64_t rip_of(const struct cpu *c, const struct xblock *b, unsigned k)
-{
-	uint64_t rip = b->rip + b->site[k].guest;
-
-	return code64(c) ? rip : (uint32_t)rip;
-}
-
 /* Where translated code for RIP may be; NULL: it is for the dispatcher to look. */
 static void *here(struct cpu *c)
 {
@@ -87,10 +80,10 @@ static void by_handler(struct cpu *c, const struct generic *g, uint64_t next)
  */
 static void *run(struct cpu *c, struct xblock *b, unsigned k)
 {
-	uint64_t next = rip_of(c, b, k + 1);
+	uint64_t next = xlat_rip_of(c, b, k + 1);
 
 	flags_from_image(c);
-	c->s.rip = rip_of(c, b, k);
+	c->s.rip = xlat_rip_of(c, b, k);
 	by_handler(c, b->slow[k], next);
 	flags_to_image(c);
 	c->xe.exit_kind = EXIT_DONE;
@@ -100,21 +93,11 @@ static void *run(struct cpu *c, struct xblock *b, unsigned k)
 	return here(c);
 }
 
-static struct xblock *block_of(const struct xlat *x, uint32_t arg)
-{
-	return x->block[arg >> (ARG_INSN_BITS + ARG_SIZE_BITS)];
-}
-
-static unsigned insn_of(uint32_t arg)
-{
-	return arg >> ARG_SIZE_BITS & ((1 << ARG_INSN_BITS) - 1);
-}
-
 /* The instruction of an exit_arg is one that xlat_is_light(). */
 void *xlat_light(struct cpu *c, uint32_t arg)
 {
-	struct xblock *b = block_of(c->x, arg);
-	unsigned k = insn_of(arg);
+	struct xblock *b = arg_block(c->x, arg);
+	unsigned k = arg_insn(arg);
 
 	c->x->count.light[b->slow[k]->insn.op]++;
 	return run(c, b, k);
@@ -144,7 +127,7 @@ static void *page_fault(struct cpu *c, struct xblock *b, unsigned k)
 {
 	c->x->count.slow[SLOW_FAULT][c->x->cause_write]++;
 	flags_from_image(c);
-	c->s.rip = rip_of(c, b, k);
+	c->s.rip = xlat_rip_of(c, b, k);
 	c->s.cr2 = c->xe.fill_at;
 	c->fault_vector = VEC_PF;
 	c->fault_code = (uint32_t)c->xe.fill_error;
@@ -161,8 +144,8 @@ static void *page_fault(struct cpu *c, struct xblock *b, unsigned k)
 void *xlat_access(struct cpu *c, uint32_t arg)
 {
 	struct xlat *x = c->x;
-	struct xblock *b = block_of(x, arg);
-	unsigned k = insn_of(arg), size = arg & ((1 << ARG_SIZE_BITS) - 1);
+	struct xblock *b = arg_block(x, arg);
+	unsigned k = arg_insn(arg), size = arg_code(arg);
 	bool canonic = !code64(c) || canonical(c->xe.fill_at);
 
 	if (c->all->config.icount || size > 3)

@@ -103,13 +103,6 @@ static struct xblock *find(struct cpu *c, uint32_t key)
 
 /* --- leaving and going on --------------------------------------------------------------------------------------- */
 
-static uint64_t rip_of(const struct cpu *c, const struct xblock *b, unsigned k)
-{
-	uint64_t rip = b->rip + b->site[k].guest;
-
-	return code64(c) ? rip : (uint32_t)rip;
-}
-
 /* The block was left before instruction k: give back what was counted. */
 static void uncount(struct cpu *c, const struct xblock *b, unsigned k)
 {
@@ -132,11 +125,11 @@ static bool load_vector(struct cpu *c)
 static void *do_slow(struct cpu *c, struct xblock *b, unsigned k)
 {
 	struct xlat *x = c->x;
-	uint64_t next = rip_of(c, b, k + 1);
+	uint64_t next = xlat_rip_of(c, b, k + 1);
 	bool icount = c->all->config.icount;
 	uint64_t *cause;
 
-	c->s.rip = rip_of(c, b, k);
+	c->s.rip = xlat_rip_of(c, b, k);
 	flags_from_image(c);
 	if (b->slow[k]) {
 		x->count.slow_insn++;
@@ -169,8 +162,8 @@ static void *do_slow(struct cpu *c, struct xblock *b, unsigned k)
 /* The indirect branch before this exit went where there can be no code: take it back, it is the branch that faults. */
 static void take_back(struct cpu *c)
 {
-	struct xblock *b = c->x->block[c->xe.branch >> (ARG_INSN_BITS + ARG_SIZE_BITS)];
-	unsigned k = c->xe.branch >> ARG_SIZE_BITS & ((1 << ARG_INSN_BITS) - 1);
+	struct xblock *b = arg_block(c->x, c->xe.branch);
+	unsigned k = arg_insn(c->xe.branch);
 	unsigned len = b->site[k + 1].guest - b->site[k].guest;
 	unsigned first = b->b.page2 == NO_PAGE ? len : MIN(len, 4096 - (unsigned)(b->b.gpa & 0xfff));
 	const uint8_t *rest = first < len ? phys_page(c, b->b.page2, NULL) : NULL;
@@ -184,7 +177,7 @@ static void take_back(struct cpu *c)
 	if (i.op == OP_RET)
 		c->s.gpr[RSP] -= 8 + (i.operands ? (uint16_t)i.imm : 0);
 	uncount(c, b, k);
-	c->s.rip = rip_of(c, b, k);
+	c->s.rip = xlat_rip_of(c, b, k);
 	interp_step(c);
 }
 
@@ -230,7 +223,7 @@ static void follow(struct cpu *c, struct xblock *whole)
 		if (c->xe.exit_kind != EXIT_ABORT)
 			counted = 0;
 		arg = c->xe.exit_arg;
-		b = c->xe.exit_kind == EXIT_MISS || c->xe.exit_kind == EXIT_ABORT || c->xe.exit_kind == EXIT_DONE ? NULL : x->block[arg >> (ARG_INSN_BITS + ARG_SIZE_BITS)];
+		b = c->xe.exit_kind == EXIT_MISS || c->xe.exit_kind == EXIT_ABORT || c->xe.exit_kind == EXIT_DONE ? NULL : arg_block(x, arg);
 		at = NULL;
 		x->count.exits[c->xe.exit_kind]++;
 		switch (c->xe.exit_kind) {
@@ -273,11 +266,11 @@ static void follow(struct cpu *c, struct xblock *whole)
 		case EXIT_SLOW:
 			if (verified)
 				verify_end(c, verified, false);
-			k = arg >> ARG_SIZE_BITS & ((1 << ARG_INSN_BITS) - 1);
+			k = arg_insn(arg);
 			uncount(c, b, k);
 			c->leave = false;
-			if ((arg & ((1 << ARG_SIZE_BITS) - 1)) == ARG_WINDOW) {
-				c->s.rip = rip_of(c, b, k);
+			if (arg_code(arg) == ARG_WINDOW) {
+				c->s.rip = xlat_rip_of(c, b, k);
 				flags_from_image(c);
 				to = find(c, c->key | KEY_PLAIN);
 				if (to && !(c->all->config.icount && c->left < to->b.n))
@@ -288,10 +281,10 @@ static void follow(struct cpu *c, struct xblock *whole)
 			counted = at && c->all->config.icount ? b->b.n - (int64_t)k - 1 : 0;
 			break;
 		case EXIT_ASYNC:
-			k = arg >> ARG_SIZE_BITS & ((1 << ARG_INSN_BITS) - 1);
-			if ((arg & ((1 << ARG_SIZE_BITS) - 1)) != ARG_UNCOUNTED)
+			k = arg_insn(arg);
+			if (arg_code(arg) != ARG_UNCOUNTED)
 				uncount(c, b, k);
-			c->s.rip = rip_of(c, b, k);
+			c->s.rip = xlat_rip_of(c, b, k);
 			flags_from_image(c);
 			if (b->site[k].after_sti)
 				c->s.shadow = 1;

@@ -139,6 +139,18 @@ struct xlat {
 
 static inline uint8_t *xlat_rx(const struct xlat *x, uint32_t offset) { return x->rx + offset; }
 
+/* The parts of an exit_arg: the block, which of its instructions, and the size of the access or what stands for it (ARG_*). */
+static inline struct xblock *arg_block(const struct xlat *x, uint32_t arg) { return x->block[arg >> (ARG_INSN_BITS + ARG_SIZE_BITS)]; }
+static inline unsigned arg_insn(uint32_t arg) { return arg >> ARG_SIZE_BITS & ((1 << ARG_INSN_BITS) - 1); }
+static inline unsigned arg_code(uint32_t arg) { return arg & ((1 << ARG_SIZE_BITS) - 1); }
+
+static inline uint64_t xlat_rip_of(const struct cpu *c, const struct xblock *b, unsigned k)
+{
+	uint64_t rip = b->rip + b->site[k].guest;
+
+	return code64(c) ? rip : (uint32_t)rip;
+}
+
 /* stub.c */
 void xlat_make_stubs(struct cpu *c, struct xlat *x);
 
