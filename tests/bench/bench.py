@@ -24,6 +24,7 @@ PEER = shutil.which("qemu-system-x86_64")
 WORKS = ("sieve qsort calls crc bytecode chase nbody matrix x87 memcpy strings syscalls faults pipes forks execs "
          "signals rewrites").split()
 results = []
+PXE_MB = 40
 
 
 def report(name, unit, ours, theirs=None, more_is_better=True):
@@ -301,30 +302,50 @@ def bench_idle():
         report("memory/beyond-guest-ram", "MB", rss_shared(machine.process.pid) / 1024)
 
 
+IPERF3 = shutil.which("iperf3")
+IPERF_LINE = r"\s([\d.]+) Mbits/sec +receiver"
+
+
+def with_libraries(program):
+    """The program of the host's and what it is linked with: files for the guest's root, and the shell's words that run it there."""
+    found = re.findall(r"(/\S+) \(0x", subprocess.run(["ldd", program], capture_output=True, check=True).stdout.decode())
+    loader = next(path for path in found if "/ld-linux" in path)
+    return [program] + found, "LD_LIBRARY_PATH=/ /%s /%s" % (os.path.basename(loader), os.path.basename(program))
+
+
 def network(model):
-    size = 64 << 20
-    script = """net
-port=$(arg port)
-t() { cut -d' ' -f1 /proc/uptime; }
-a=$(t); wget -q -O /dev/null http://10.0.2.2:$port/random/%d; b=$(t); say "down $a $b"
-dd if=/dev/zero of=/tmp/f bs=1M count=64 2>/dev/null
-a=$(t); put /up /tmp/f >/dev/null; b=$(t); say "up $a $b"
-say "ping $(ping -c 20 -A 10.0.2.2 | sed -n 's/.*= //p')"
-""" % size
+    """Both directions of one TCP stream by iperf3, the best of some short runs, and the time of a ping."""
+    if not IPERF3:
+        print("%-28s %10s needs iperf3" % ("net/" + model, "-"))
+        return
+    files, iperf = with_libraries(IPERF3)
+    server = subprocess.Popen([IPERF3, "-s", "-p", str(IPERF_PORT)], stdout=subprocess.DEVNULL)
+    script = "net\nmkdir -p /tmp\n"
+    for word, how in (("up", ""), ("down", " -R")):
+        script += ("for i in $(seq %d); do say %s $(%s -c 10.0.2.2 -p %d -t 3 -f m%s | grep -a receiver); done\n" %
+                   (options.repeats, word, iperf, IPERF_PORT, how))
+    script += """say "quick $(ping -c 50 -A 10.0.2.2 | sed -n 's/.*= //p')"\n"""
+    script += """say "slow $(ping -c 20 -i 0.1 10.0.2.2 | sed -n 's/.*= //p')"\n"""
 
     def once(program):
-        with Guest(program, script, "-nic", "user,model=" + model) as machine:
+        with Guest(program, script, "-nic", "user,model=" + model, programs=files) as machine:
             values = []
-            for word in ("down", "up"):
-                m = machine.expect(word + r" ([\d.]+) ([\d.]+)", 400)
-                values.append(size * 8 / 1e6 / max(float(m.group(2)) - float(m.group(1)), 0.01))
-            m = machine.expect(r"ping [\d.]+/([\d.]+)/", 60)
-            return values + [float(m.group(1))]
-    ours = once(OURS)
-    theirs = once(PEER) if peer_runs() else [None] * 3
-    report("net/%s/host-to-guest" % model, "Mbit/s", ours[0], theirs[0])
-    report("net/%s/guest-to-host" % model, "Mbit/s", ours[1], theirs[1])
+            for word in ("up", "down"):
+                values.append(max(float(machine.expect("guest: %s .*%s" % (word, IPERF_LINE), 100).group(1))
+                                  for _ in range(options.repeats)))
+            for word in ("quick", "slow"):
+                values.append(float(machine.expect(word + r" [\d.]+/([\d.]+)/", 60).group(1)))
+            return values
+    try:
+        ours = once(OURS)
+        theirs = once(PEER) if peer_runs() else [None] * 4
+    finally:
+        server.kill()
+        server.wait()
+    report("net/%s/guest-to-host" % model, "Mbit/s", ours[0], theirs[0])
+    report("net/%s/host-to-guest" % model, "Mbit/s", ours[1], theirs[1])
     report("net/%s/ping" % model, "ms", ours[2], theirs[2], more_is_better=False)
+    report("net/%s/ping-pauses" % model, "ms", ours[3], theirs[3], more_is_better=False)
 
 
 def bench_net_virtio():
@@ -335,6 +356,27 @@ def bench_net_e1000():
     network("e1000")
 
 
+def bench_net_pxe():
+    """SeaBIOS and the card's iPXE: seconds from the boot script's start until a large initrd is there by TFTP."""
+    with tempfile.TemporaryDirectory() as directory:
+        with open(os.path.join(directory, "boot.ipxe"), "w") as f:
+            f.write("#!ipxe\necho tftp begins\ninitrd initrd.img\necho tftp is done\nimgstat\nshell\n")
+        with open(os.path.join(directory, "initrd.img"), "wb") as f:
+            f.write(os.urandom(PXE_MB << 20))
+
+        def once(program):
+            nic = "user,model=e1000,tftp=%s,bootfile=boot.ipxe" % directory
+            with machine(program, "-m", RAM, "-boot", "n", "-nic", nic) as guest:
+                guest.expect("tftp begins", 100)
+                began = time.time()
+                guest.expect("tftp is done", 300)
+                took = time.time() - began
+                guest.expect(r"initrd.img : %d bytes" % (PXE_MB << 20), 10)
+                return took
+        ours, theirs = pair(lambda program: min(once(program) for _ in range(options.repeats)))
+    report("net/pxe/tftp-%d-MB" % PXE_MB, "s", ours, theirs, more_is_better=False)
+
+
 def bench_stack():
     import stack
     stack.bench(report, BUILD)
@@ -342,7 +384,7 @@ def bench_stack():
 
 BENCHES = {"cpu": bench_cpu, "real": bench_real, "boot": bench_boot, "smp": bench_smp, "interp": bench_interp,
            "idle": bench_idle, "net/virtio-net-pci": bench_net_virtio, "net/e1000": bench_net_e1000,
-           "stack": bench_stack}
+           "net/pxe": bench_net_pxe, "stack": bench_stack}
 
 
 def parse():
@@ -363,6 +405,7 @@ if __name__ == "__main__":
     GUESTMARK = os.path.join(BUILD, "tests/bench/guestmark")
     ACCEL = options.accel
     PORT, _ = host.start()
+    IPERF_PORT = tenbox.free_port()
     chosen = [n for n in BENCHES
               if not options.names or any(n.startswith(w) or w.startswith(n + "/") for w in options.names)]
     if not chosen:
