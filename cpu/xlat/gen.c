@@ -63,6 +63,27 @@ void gen_flags(struct gen *g)
 	emit_mov_rr(&g->b, true, HAX, T1);
 }
 
+enum flags_for gen_flags_for(const struct gen *g)
+{
+	const struct insn *i = cur(g);
+
+	if (g->fl == FL_HOST || !(i->flags.read || i->flags.written || i->flags.undefined))
+		return FLAGS_STAY;
+	if (i->flags.read || g->need[g->k + 1] & ~(unsigned)(i->flags.written | i->flags.undefined))
+		return FLAGS_RESTORE;
+	return FLAGS_FORGET;
+}
+
+void gen_flag_use(struct gen *g)
+{
+	enum flags_for use = gen_flags_for(g);
+
+	if (use == FLAGS_RESTORE)
+		gen_flags(g);
+	else if (use == FLAGS_FORGET)
+		g->fl = FL_HOST;
+}
+
 void gen_commit(struct gen *g)
 {
 	struct site *s = &g->site[g->k];
@@ -380,7 +401,8 @@ bool gen_copy(struct gen *g, enum field reg, enum field rm, enum field vvvv)
 {
 	const struct insn *i = cur(g);
 	struct fields f = fields_of(g);
-	bool memory = f.mod != 3, high = any_high(i), swap = false, restore = false, now_host = false, home = false;
+	bool memory = f.mod != 3, high = any_high(i), swap = false, home = false;
+	enum flags_for use;
 	uint32_t op = opcode_of(i);
 	unsigned spilled[3], at[3], n = 0, k, free_at = T0, hreg = f.reg, hvvvv = f.vvvv, hrm = f.rm, swapped = 0;
 	struct rm m = rm_reg(0);
@@ -416,27 +438,19 @@ bool gen_copy(struct gen *g, enum field reg, enum field rm, enum field vvvv)
 	if (n > (memory ? 1u : 2u))
 		return false;
 
-	if (g->fl == FL_SAVED && (i->flags.read || i->flags.written || i->flags.undefined)) {
-		restore = i->flags.read || g->need[g->k + 1] & ~(unsigned)(i->flags.written | i->flags.undefined);
-		now_host = true;
-	}
 	if (memory) {
 		const struct operand *o = &i->o[i->mem_op];
 
 		if (!gen_place(g, 0, PLACE_MEM, o->size, o->written, &m))
 			return false;
-		if (g->fl == FL_SAVED && (i->flags.read || i->flags.written || i->flags.undefined)) {
-			restore = i->flags.read || g->need[g->k + 1] & ~(unsigned)(i->flags.written | i->flags.undefined);
-			now_host = true;
-		}
-		if ((n || restore) && m.index >= 0) {
+		if ((n || gen_flags_for(g) == FLAGS_RESTORE) && m.index >= 0) {
 			emit_lea(&g->b, true, T0, m);
 			m = rm_base(T0, 0);
 		}
 		free_at = T1;
 	}
-	/* Flags that it reads, or leaves as they are while they are wanted behind it. */
-	if (restore)
+	use = gen_flags_for(g);
+	if (use == FLAGS_RESTORE)
 		gen_flags(g);
 	for (k = 0; k < n; k++, free_at++) {
 		at[k] = free_at;
@@ -463,7 +477,7 @@ bool gen_copy(struct gen *g, enum field reg, enum field rm, enum field vvvv)
 		}
 	}
 	gen_commit(g);
-	if (now_host)
+	if (use == FLAGS_FORGET)        /* not before: it may yet fault, and go to the interpreter with what was saved */
 		g->fl = FL_HOST;
 	if (swap) {
 		gen_swap_bytes(g, swapped);

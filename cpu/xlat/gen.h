@@ -92,6 +92,11 @@ static inline uint64_t rip_behind(const struct gen *g)
 void gen_clobber(struct gen *g);
 /* The flags are needed in the host's. */
 void gen_flags(struct gen *g);
+/* Of flags that are saved: the instruction has no business with them, needs them, or sets all that is wanted behind it. */
+enum flags_for { FLAGS_STAY, FLAGS_RESTORE, FLAGS_FORGET };
+enum flags_for gen_flags_for(const struct gen *g);
+/* That done, for an instruction without memory that cannot fault. */
+void gen_flag_use(struct gen *g);
 /* The next host instruction is the one that changes the guest's state: until there it may be begun again. */
 void gen_commit(struct gen *g);
 /* Linear address of insn.mem to T0; uses T1.  False: not possible in line. */

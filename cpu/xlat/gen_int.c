@@ -14,19 +14,6 @@ static void gen_raw(struct gen *g, uint8_t opcode, bool w, bool o16)
 	emit8(&g->b, opcode);
 }
 
-/* Flags as for gen_copy(), of instructions without memory. */
-static void gen_flag_use(struct gen *g)
-{
-	const struct insn *i = cur(g);
-
-	if (g->fl == FL_HOST || !(i->flags.read || i->flags.written || i->flags.undefined))
-		return;
-	if (i->flags.read || g->need[g->k + 1] & ~(unsigned)(i->flags.written | i->flags.undefined))
-		gen_flags(g);
-	else
-		g->fl = FL_HOST;
-}
-
 /* ADD to CMP and TEST of the accumulator by an immediate: opcodes without ModRM. */
 static bool gen_accumulator(struct gen *g)
 {

@@ -17,12 +17,7 @@ static bool gen_x87(struct gen *g)
 	gen_fpu(g, 1);
 	if (i->op != OP_FWAIT && i->modrm < 0xc0)
 		return gen_copy(g, F_EXT, F_OTHER, F_NONE);
-	if (g->fl == FL_SAVED && (i->flags.read || i->flags.written)) {
-		if (i->flags.read || g->need[g->k + 1] & ~(unsigned)i->flags.written)
-			gen_flags(g);
-		else
-			g->fl = FL_HOST;
-	}
+	gen_flag_use(g);
 	gen_commit(g);
 	raw = g->raw + g->at[g->k + 1];
 	if (i->op == OP_FWAIT)

@@ -201,17 +201,99 @@ static void enter(struct cpu *c, const void *at)
 	((void (*)(const void *))(uintptr_t)xlat_rx(c->x, c->x->stub.enter))(at);
 }
 
-/* Enter translated code at `at` and follow it until something is for the caller. */
+static bool chained(const struct xlat *x)
+{
+	return !x->verify && !(log_mask & (LOG_EXEC | LOG_NOCHAIN));
+}
+
+/* A block was left for s.rip: the one there; NULL: the run loop must look at something. */
+static struct xblock *go_on(struct cpu *c, const struct xblock *verified, bool whole, uint32_t plain)
+{
+	flags_from_image(c);
+	if (verified)
+		verify_end(c, verified, whole);
+	if (atomic_load_explicit(&c->attention, memory_order_relaxed))
+		return NULL;
+	return find(c, c->key | plain);
+}
+
+static struct xblock *on_link(struct cpu *c, const struct xblock *verified)
+{
+	struct xlat *x = c->x;
+	uint32_t arg = c->xe.exit_arg;
+	const struct xblock *b = arg_block(x, arg);
+	struct link *l = &b->link[arg & ((1 << (ARG_INSN_BITS + ARG_SIZE_BITS)) - 1)];
+	uint64_t flushes = x->count.flushes;
+	struct xblock *to;
+
+	c->s.rip = l->rip;
+	to = go_on(c, verified, !l->plain, l->plain ? KEY_PLAIN : 0);
+	/* Looking for it may have thrown b away. */
+	if (to && x->count.flushes == flushes && b->b.valid && chained(x))
+		xlat_link(c, l, to);
+	return to;
+}
+
+static struct xblock *on_miss(struct cpu *c, const struct xblock *verified)
+{
+	struct xblock *to;
+
+	c->s.rip = c->xe.exit_rip;
+	if (code64(c) && !canonical(c->s.rip)) {
+		flags_from_image(c);
+		take_back(c);
+		return NULL;
+	}
+	to = go_on(c, verified, true, 0);
+	if (to && chained(c->x))
+		xlat_remember(c, to);
+	return to;
+}
+
+/* Where to go on; *counted: instructions of the block there that are counted as done. */
+static void *on_slow(struct cpu *c, const struct xblock *verified, int64_t *counted)
+{
+	uint32_t arg = c->xe.exit_arg;
+	struct xblock *b = arg_block(c->x, arg), *to;
+	unsigned k = arg_insn(arg);
+	void *at;
+
+	if (verified)
+		verify_end(c, verified, false);
+	uncount(c, b, k);
+	c->leave = false;
+	if (arg_code(arg) == ARG_WINDOW) {
+		c->s.rip = xlat_rip_of(c, b, k);
+		flags_from_image(c);
+		to = find(c, c->key | KEY_PLAIN);
+		return to && !(c->all->config.icount && c->left < to->b.n) ? xlat_rx(c->x, to->saved) : NULL;
+	}
+	at = do_slow(c, b, k);
+	*counted = at && c->all->config.icount ? b->b.n - (int64_t)k - 1 : 0;
+	return at;
+}
+
+static void on_async(struct cpu *c)
+{
+	uint32_t arg = c->xe.exit_arg;
+	const struct xblock *b = arg_block(c->x, arg);
+	unsigned k = arg_insn(arg);
+
+	if (arg_code(arg) != ARG_UNCOUNTED)
+		uncount(c, b, k);
+	c->s.rip = xlat_rip_of(c, b, k);
+	flags_from_image(c);
+	if (b->site[k].after_sti)
+		c->s.shadow = 1;
+}
+
+/* Enter translated code at the start of `whole` and follow it until something is for the caller. */
 static void follow(struct cpu *c, struct xblock *whole)
 {
 	struct xlat *x = c->x;
 	void *at = xlat_rx(x, whole->saved);
-	struct xblock *b, *to, *verified;
-	struct link *l;
+	struct xblock *verified;
 	int64_t counted = 0;
-	uint64_t flushes;
-	uint32_t arg;
-	unsigned k;
 
 	while (at) {
 		c->cur = NULL;
@@ -220,82 +302,32 @@ static void follow(struct cpu *c, struct xblock *whole)
 		verified = x->verify && whole && !atomic_load_explicit(&c->attention, memory_order_relaxed) && verify_begin(c, whole) ? whole : NULL;
 		whole = NULL;
 		enter(c, at);
-		if (c->xe.exit_kind != EXIT_ABORT)
-			counted = 0;
-		arg = c->xe.exit_arg;
-		b = c->xe.exit_kind == EXIT_MISS || c->xe.exit_kind == EXIT_ABORT || c->xe.exit_kind == EXIT_DONE ? NULL : arg_block(x, arg);
-		at = NULL;
 		x->count.exits[c->xe.exit_kind]++;
+		at = NULL;
+		if (c->xe.exit_kind == EXIT_ABORT) {            /* nothing has changed since */
+			c->left += counted;
+			return;
+		}
+		counted = 0;
 		switch (c->xe.exit_kind) {
 		case EXIT_LINK:
-			l = &b->link[arg & ((1 << (ARG_INSN_BITS + ARG_SIZE_BITS)) - 1)];
-			c->s.rip = l->rip;
-			flags_from_image(c);
-			if (verified)
-				verify_end(c, verified, !l->plain);
-			if (atomic_load_explicit(&c->attention, memory_order_relaxed))
-				return;
-			flushes = x->count.flushes;
-			to = find(c, c->key | (l->plain ? KEY_PLAIN : 0));
-			if (!to)
-				return;
-			if (x->count.flushes == flushes && b->b.valid && !x->verify && !(log_mask & (LOG_EXEC | LOG_NOCHAIN)))
-				xlat_link(c, l, to);
-			at = xlat_rx(x, to->saved);
-			whole = to;
+			whole = on_link(c, verified);
 			break;
 		case EXIT_MISS:
-			c->s.rip = c->xe.exit_rip;
-			flags_from_image(c);
-			if (code64(c) && !canonical(c->s.rip)) {
-				take_back(c);
-				return;
-			}
-			if (verified)
-				verify_end(c, verified, true);
-			if (atomic_load_explicit(&c->attention, memory_order_relaxed))
-				return;
-			to = find(c, c->key);
-			if (!to)
-				return;
-			if (!x->verify && !(log_mask & (LOG_EXEC | LOG_NOCHAIN)))
-				xlat_remember(c, to);
-			at = xlat_rx(x, to->saved);
-			whole = to;
+			whole = on_miss(c, verified);
 			break;
 		case EXIT_SLOW:
-			if (verified)
-				verify_end(c, verified, false);
-			k = arg_insn(arg);
-			uncount(c, b, k);
-			c->leave = false;
-			if (arg_code(arg) == ARG_WINDOW) {
-				c->s.rip = xlat_rip_of(c, b, k);
-				flags_from_image(c);
-				to = find(c, c->key | KEY_PLAIN);
-				if (to && !(c->all->config.icount && c->left < to->b.n))
-					at = xlat_rx(x, to->saved);
-				break;
-			}
-			at = do_slow(c, b, k);
-			counted = at && c->all->config.icount ? b->b.n - (int64_t)k - 1 : 0;
+			at = on_slow(c, verified, &counted);
 			break;
 		case EXIT_ASYNC:
-			k = arg_insn(arg);
-			if (arg_code(arg) != ARG_UNCOUNTED)
-				uncount(c, b, k);
-			c->s.rip = xlat_rip_of(c, b, k);
-			flags_from_image(c);
-			if (b->site[k].after_sti)
-				c->s.shadow = 1;
+			on_async(c);
 			break;
-		case EXIT_DONE:
+		default:                                        /* EXIT_DONE */
 			flags_from_image(c);
-			break;
-		default:                        /* EXIT_ABORT: nothing has changed since enter() */
-			c->left += counted;
 			break;
 		}
+		if (whole)
+			at = xlat_rx(x, whole->saved);
 	}
 }
 
