@@ -5,7 +5,7 @@
  * Its IP input would take only packets for the interface's own address, so segments go around it: ip.c checks the
  * packet, engine_input() fills the public ip_data as ip4_input() would and calls tcp_input().  One listening pcb per
  * instance takes any SYN, because its port is set to the SYN's for just that call; it is 0 otherwise, which no segment
- * has (tcp.c refuses port 0), so all unknown segments get lwIP's RST.
+ * has (tcp_input.c refuses port 0), so all unknown segments get lwIP's RST.
  *
  * lwIP's state is global: one engine, one thread, instances told apart by netif index.
  *
@@ -14,7 +14,7 @@
  * those that have something in flight (struct engine_timed).  Idle connections cost nothing.
  *
  * Faults of 2.1.3 that a guest could reach, and what keeps it away (each has a replay in test_engine.c):
- *  1. tcp_getoptbyte reads past a truncated option      tcp.c rewrites the options: SYN: MSS and WS, others: none
+ *  1. tcp_getoptbyte reads past a truncated option      tcp_input.c rewrites them: SYN: MSS and WS, others: none
  *  2. assertion in the out-of-order queue               TCP_QUEUE_OOSEQ 0
  *  3. assertion "mss_local is too small", by an MSS     options only on SYN; snd_wnd_max set high when a connection
  *     option on a later segment or a shrinking window   opens; pcb->mss only ever raised

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The part of engine.c that only tcp.c needs, because it speaks of lwIP's types. */
+/* The part of engine.c that only tcp*.c needs, because it speaks of lwIP's types. */
 #ifndef UNET_ENGINE_H
 #define UNET_ENGINE_H
 

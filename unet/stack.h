@@ -330,27 +330,33 @@ bool engine_attach(struct unet *u);
 void engine_detach(struct unet *u);
 
 /* --- tcp.c --- */
+struct tcp_pcb;
 bool tcp_flows_init(struct unet *u);
 void tcp_flows_free(struct unet *u);
 bool tcp_busy(struct unet *u);          /* the host is slow to take what a guest said */
-void tcp_guest_input(struct unet *u, struct packet *p);
-/* what was received goes to the sockets: the frame's memory is about to go away */
-void tcp_flush_pieces(struct unet *u);
 void tcp_work(struct unet *u);
 void tcp_unblock(struct unet *u);       /* the queue has room again */
-uint16_t tcp_segment_size(struct unet *u, const struct flow_key *k);    /* of the guest's MSS, for GSO */
-void tcp_show_mark(struct unet *u, const struct flow_key *k, uint8_t *tcp);     /* the urgent pointer, if one is due */
 void tcp_mark_blocked(struct unet *u, const struct flow_key *k);
-struct tcp_pcb;
 int tcp_passive_open(struct unet *u, struct tcp_pcb *pcb);
 void tcp_established(void *flow);       /* the guest has completed the handshake */
-/* The guest's ICMP error about the segment with this sequence number; mtu 0: none is told. */
-void tcp_guest_complains(struct unet *u, const struct flow_key *k, unsigned what, uint32_t seq, uint32_t mtu);
+void tcp_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
+void tcp_expire(struct unet *u, uint64_t now);
+
+/* --- tcp_open.c --- */
 /* A connection that a forward accepted. */
 void tcp_from_host(struct unet *u, int fd, const struct addr *src, uint16_t src_port, const struct addr *guest,
 		   uint16_t guest_port);
-void tcp_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
-void tcp_expire(struct unet *u, uint64_t now);
+
+/* --- tcp_input.c --- */
+void tcp_guest_input(struct unet *u, struct packet *p);
+/* The guest's ICMP error about the segment with this sequence number; mtu 0: none is told. */
+void tcp_guest_complains(struct unet *u, const struct flow_key *k, unsigned what, uint32_t seq, uint32_t mtu);
+uint16_t tcp_segment_size(struct unet *u, const struct flow_key *k);    /* of the guest's MSS, for GSO */
+void tcp_show_mark(struct unet *u, const struct flow_key *k, uint8_t *tcp);     /* the urgent pointer, if one is due */
+
+/* --- tcp_data.c --- */
+/* what was received goes to the sockets: the frame's memory is about to go away */
+void tcp_flush_pieces(struct unet *u);
 
 /* --- mapping.c --- */
 void mappings_resume(struct unet *u);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A TCP flow, shared by tcp.c (its life) and tcp_data.c (its bytes) only. */
+/* A TCP flow, shared by tcp.c (its life), tcp_open.c, tcp_input.c and tcp_data.c (its bytes) only. */
 #ifndef UNET_TCP_FLOW_H
 #define UNET_TCP_FLOW_H
 
@@ -74,8 +74,26 @@ void tcp_chain(struct tcp_flow *f, unsigned which);
 struct tcp_flow *tcp_unchain(struct unet *u, unsigned which);
 /* Our stream has urgent data that the guest has not acknowledged, up to f->mark_seq. */
 void tcp_set_mark(struct tcp_flow *f, bool on);
-/* Forget it at once, with a reset to both sides. */
+/* lwIP's callbacks for the flow's connection. */
+void tcp_hook(struct tcp_flow *f, struct tcp_pcb *pcb);
+/* The events of its socket that are to be told. */
+void tcp_watch(struct tcp_flow *f, unsigned events);
+void tcp_close_socket(struct tcp_flow *f, bool reset);
+/* Forget it at once: the guest gets RST if lwIP still knows it, the host if f->guest_reset. */
+void tcp_drop(struct tcp_flow *f);
+/* The same, with a reset to both sides. */
 void tcp_evict(struct tcp_flow *f);
+/* Both sides have said all: only lwIP is still about it. */
+bool tcp_over(const struct tcp_flow *f);
+/* Such a flow's tuple is used anew (RFC 9293 3.10.7.4 lets TIME_WAIT end so). */
+void tcp_reuse(struct tcp_flow *f);
+
+/* --- tcp_open.c --- */
+/* syn: a SYN of the guest's, with rewritten options (SYN_LEN bytes). */
+void tcp_open_from_guest(struct unet *u, const struct packet *p, const struct flow_key *key, const uint8_t *syn);
+/* The host's connect() has ended: well, or with errno `error`. */
+void tcp_connected(struct tcp_flow *f);
+void tcp_refused(struct tcp_flow *f, int error);
 
 /* --- tcp_data.c --- */
 void tcp_ring_consume(struct ring *r, uint32_t len);
