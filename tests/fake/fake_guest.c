@@ -138,6 +138,15 @@ void guest_forget(struct guest *g)
 		;
 }
 
+uint8_t *guest_pattern(size_t len)
+{
+	uint8_t *p = malloc(len);
+
+	for (size_t i = 0; p && i < len; i++)
+		p[i] = (uint8_t)(i * 31 + (i >> 8) * 7 + (i >> 16));
+	return p;
+}
+
 /* --- builders --------------------------------------------------------------------------------------------------- */
 
 static void ethernet(struct guest *g, uint8_t *buf, uint32_t dst, uint16_t type)
@@ -566,4 +575,34 @@ bool guest_tcp_open(struct guest_tcp *t)
 	guest_tcp_send(t, TCP_ACK_, NULL, 0);
 	t->established = true;
 	return true;
+}
+
+size_t guest_ndp(struct guest *g, uint8_t *buf, const uint8_t *src, const uint8_t *dst, uint8_t type, uint32_t flags,
+		 const void *body, size_t len)
+{
+	guest_icmp6(g, buf, dst, type, 0, flags, body, len);
+	if (src)
+		memcpy(buf + 22, src, 16);
+	buf[21] = 255;
+	guest_fix_l4(buf);
+	return 54 + 8 + len;
+}
+
+size_t guest_solicit(struct guest *g, uint8_t *buf, const uint8_t *target, bool anonymous)
+{
+	static const uint8_t none[16];
+	uint8_t group[16] = { 0xff, 2, [11] = 1, 0xff, target[13], target[14], target[15] }, body[24];
+
+	memcpy(body, target, 16);
+	memcpy(body + 16, "\1\1", 2);
+	memcpy(body + 18, g->mac, 6);
+	return guest_ndp(g, buf, anonymous ? none : NULL, group, 135, 0, body, anonymous ? 16 : 24);
+}
+
+const uint8_t *guest_ndp_option(const struct guest_packet *p, size_t fixed, uint8_t type)
+{
+	for (const uint8_t *o = p->l4 + fixed; o < p->data + p->data_len && o[1]; o += o[1] * 8)
+		if (o[0] == type)
+			return o;
+	return NULL;
 }

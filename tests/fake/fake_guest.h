@@ -46,6 +46,8 @@ void guest_send_facts(struct guest *g, const void *frame, size_t len, const stru
 /* The oldest frame that has not been looked at, or NULL; valid until the next call.  ARP requests are answered on the way. */
 const struct guest_frame *guest_next(struct guest *g);
 void guest_forget(struct guest *g);     /* all that came so far */
+/* This many bytes, nowhere like elsewhere; free() them. */
+uint8_t *guest_pattern(size_t len);
 
 /* Builders: each returns the length of the whole frame in buf.  Addresses are in host order. */
 size_t guest_arp(struct guest *g, uint8_t *buf, uint16_t op, uint32_t sender, uint32_t target);
@@ -80,6 +82,14 @@ struct guest_packet {
 };
 /* The next frame; false if there is none.  Checksums have been looked at. */
 bool guest_packet(struct guest *g, struct guest_packet *p);
+
+/* A message of neighbour or router discovery: hop limit 255, `src` instead of the guest's if not NULL. */
+size_t guest_ndp(struct guest *g, uint8_t *buf, const uint8_t *src, const uint8_t *dst, uint8_t type, uint32_t flags,
+		 const void *body, size_t len);
+/* A neighbour solicitation for target, with the source address option unless `anonymous`. */
+size_t guest_solicit(struct guest *g, uint8_t *buf, const uint8_t *target, bool anonymous);
+/* The option of this type, behind `fixed` bytes of such a message; NULL if it has none, or one of no length before. */
+const uint8_t *guest_ndp_option(const struct guest_packet *p, size_t fixed, uint8_t type);
 
 /* One TCP connection of the guest's. */
 struct guest_tcp {

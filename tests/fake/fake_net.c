@@ -8,6 +8,11 @@
 
 #include "base/bytes.h"
 
+const uint8_t net6_host[16] = { 0xfe, 0xc0, [15] = 2 }, net6_dns[16] = { 0xfe, 0xc0, [15] = 3 };
+const uint8_t net6_link_host[16] = { 0xfe, 0x80, [15] = 2 }, net6_link_dns[16] = { 0xfe, 0x80, [15] = 3 };
+const uint8_t net6_outside[16] = { 0x20, 1, 0x0d, 0xb8, [15] = 0x22 };
+const uint8_t net6_all_nodes[16] = { 0xff, 2, [15] = 1 }, net6_all_routers[16] = { 0xff, 2, [15] = 2 };
+
 static void random_bytes(void *owner, void *buf, size_t len)
 {
 	struct fake_net *n = owner;
@@ -71,6 +76,35 @@ void fake_net_free(struct fake_net *n)
 	assert(clock_deadline(n->clock.clock) == CLOCK_NEVER);
 	fake_sockets_free(&n->sockets);
 	fake_clock_free(&n->clock);
+}
+
+struct fake_net *fake_net_new(struct unet_config *c)
+{
+	struct fake_net *n = malloc(sizeof(*n));
+
+	assert(n);
+	fake_net_config(n, c);
+	return n;
+}
+
+int fake_net_setup(void **state)
+{
+	struct unet_config c;
+	struct fake_net *n = *state = fake_net_new(&c);
+
+	return fake_net_start(n, &c, 0) ? 0 : -1;
+}
+
+int fake_net_teardown(void **state)
+{
+	struct fake_net *n = *state;
+	unsigned bad = n->guest.bad_checksums;
+
+	fake_net_free(n);
+	free(n);
+	if (bad)
+		fprintf(stderr, "%u wrong checksums\n", bad);
+	return bad ? -1 : 0;
 }
 
 void fake_net_run(struct fake_net *n, uint64_t ns)

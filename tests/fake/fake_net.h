@@ -10,6 +10,9 @@
 
 enum { NET_HOST = 0x0a000202, NET_DNS = 0x0a000203, NET_GUEST = 0x0a00020f, NET_OUTSIDE = 0x5db8d822 /* 93.184.216.34 */ };
 
+extern const uint8_t net6_host[16], net6_dns[16], net6_link_host[16], net6_link_dns[16], net6_outside[16];
+extern const uint8_t net6_all_nodes[16], net6_all_routers[16];
+
 struct fake_net {
 	struct fake_clock clock;
 	struct fake_sockets sockets;
@@ -25,6 +28,11 @@ bool fake_net_start(struct fake_net *n, const struct unet_config *c, unsigned ac
 /* Both of the above, with defaults. */
 void fake_net_init(struct fake_net *n, unsigned accepts);
 void fake_net_free(struct fake_net *n);
+/* One that fake_net_teardown frees, for fake_net_start(). */
+struct fake_net *fake_net_new(struct unet_config *c);
+/* For cmocka: *state is one with defaults.  Whatever the test did, all checksums must have been right. */
+int fake_net_setup(void **state);
+int fake_net_teardown(void **state);
 /* Runs sockets and time: ns of it, in steps of at most 10 ms. */
 void fake_net_run(struct fake_net *n, uint64_t ns);
 struct unet_counters fake_net_counters(struct fake_net *n);

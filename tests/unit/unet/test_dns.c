@@ -17,21 +17,12 @@ static const uint8_t question[] = { 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 'a', 
 
 static int setup(void **state)
 {
-	struct fake_net *n = calloc(1, sizeof(*n));
+	struct fake_net *n;
 
-	fake_net_init(n, 0);
+	if (fake_net_setup(state) < 0)
+		return -1;
+	n = *state;
 	fake_sockets_resolv(&n->sockets, "# hosts\nnameserver 192.0.2.1\nsearch x\nnameserver\t192.0.2.2 \n  nameserver ::1\n");
-	*state = n;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fake_net *n = *state;
-
-	assert_int_equal(n->guest.bad_checksums, 0);
-	fake_net_free(n);
-	free(n);
 	return 0;
 }
 
@@ -413,7 +404,7 @@ static void answers_pass_untouched(void **state)
 		assert_true(guest_packet(&n->guest, &p));
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, fake_net_teardown)
 
 static void dns_host_is_an_address_with_an_optional_port(void **state)
 {

@@ -19,25 +19,6 @@
 #include "base/bytes.h"
 #include "tests/fake/floods.h"
 
-static int setup(void **state)
-{
-	struct fake_net *n = calloc(1, sizeof(*n));
-
-	fake_net_init(n, 0);
-	*state = n;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fake_net *n = *state;
-
-	assert_int_equal(n->guest.bad_checksums, 0);
-	fake_net_free(n);
-	free(n);
-	return 0;
-}
-
 /* CVE-2019-6778, -9824, CVE-2020-7039, -8608; NAT slipstreaming: payloads were rewritten, and listeners opened for them. */
 static void payload_rewriting_is_not_done(void **state)
 {
@@ -389,7 +370,7 @@ static void headers_are_fetched_once(void **state)
 	assert_int_equal(p.ack, 1001);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, fake_net_setup, fake_net_teardown)
 
 int main(void)
 {

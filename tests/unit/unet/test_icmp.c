@@ -17,25 +17,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/bytes.h"
-#include "base/clock.h"
-#include "base/loop.h"
-#include "tests/fake/fake_guest.h"
-#include "unet/unet.h"
+#include "tests/fake/real_net.h"
 
-enum { GATEWAY = 0x0a000202, DNS = 0x0a000203, GUEST = 0x0a00020f, OUTSIDE = 0xc0000201, NOWHERE = 0xc6336401 };
-
-struct bench {
-	struct clock *clock;
-	struct loop *loop;
-	struct unet *u;
-	struct guest g;
-};
+enum { OUTSIDE = 0xc0000201, NOWHERE = 0xc6336401 };
 
 static bool own_namespace;
 
@@ -83,59 +72,8 @@ static bool enter_namespace(void)
 	return own_namespace;
 }
 
-static uint64_t now(void *owner)
-{
-	struct timespec ts;
-
-	(void)owner;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-static int setup(void **state)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-	struct unet_config c;
-	struct err err;
-	uint8_t buf[64];
-
-	b->clock = clock_new(&(struct clock_config){ .now = now });
-	b->loop = loop_new();
-	unet_config_defaults(&c);
-	c.clock = b->clock;
-	c.loop = b->loop;
-	b->u = unet_new(&c, &err);
-	if (!b->u)
-		fail_msg("%s", err.text);
-	guest_init(&b->g, GUEST, 0);
-	port_join(unet_port(b->u), &b->g.port);
-	guest_send(&b->g, buf, guest_arp(&b->g, buf, 1, GUEST, GATEWAY));
-	guest_forget(&b->g);
-	*state = b;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bench *b = *state;
-
-	assert_int_equal(b->g.bad_checksums, 0);
-	guest_free(&b->g);
-	unet_free(b->u);
-	loop_free(b->loop);
-	clock_free(b->clock);
-	free(b);
-	return 0;
-}
-
-static void run(struct bench *b, int ms)
-{
-	loop_poll(b->loop, MS((uint64_t)ms));
-	clock_run(b->clock);
-}
-
 /* Sends an echo request, in fragments if it is long. */
-static void ping(struct bench *b, uint32_t dst, uint16_t id, uint16_t seq, const void *data, size_t len)
+static void ping(struct real_net *b, uint32_t dst, uint16_t id, uint16_t seq, const void *data, size_t len)
 {
 	static uint8_t whole[66000], buf[1600];
 	size_t n = guest_icmp(&b->g, whole, dst, 8, 0, (uint32_t)id << 16 | seq, data, len) - 34;
@@ -158,7 +96,7 @@ static void ping(struct bench *b, uint32_t dst, uint16_t id, uint16_t seq, const
 }
 
 /* Receives an ICMP message, put together from its fragments, into `got`; returns its length. */
-static size_t answer(struct bench *b, uint32_t from, uint8_t *got)
+static size_t answer(struct real_net *b, uint32_t from, uint8_t *got)
 {
 	struct guest_packet p;
 	size_t have = 0;
@@ -174,7 +112,7 @@ static size_t answer(struct bench *b, uint32_t from, uint8_t *got)
 			if (!(p.fragment & 0x2000))
 				return have;
 		}
-		run(b, 20);
+		real_net_run(b, 20);
 	}
 	return 0;
 }
@@ -183,7 +121,7 @@ static void echo_reaches_the_outside_by_ping_sockets(void **state)
 {
 	static const size_t sizes[] = { 0, 1, 56, 1472, 1473, 8000, 65000 };
 	static uint8_t data[65000], got[66000];
-	struct bench *b = *state;
+	struct real_net *b = *state;
 
 	if (!own_namespace)
 		skip();
@@ -210,13 +148,13 @@ static void echo_reaches_the_outside_by_ping_sockets(void **state)
 static void echo_to_nowhere_is_unreachable(void **state)
 {
 	static uint8_t got[66000];
-	struct bench *b = *state;
+	struct real_net *b = *state;
 
 	if (!own_namespace)
 		skip();
 	assert_true(permit());
 	ping(b, NOWHERE, 1, 1, "abcd", 4);
-	assert_true(answer(b, GATEWAY, got) >= 8 + 28);
+	assert_true(answer(b, NET_HOST, got) >= 8 + 28);
 	assert_int_equal(got[0], 3);
 	assert_int_equal(got[1], 0);
 	assert_int_equal(be32(got + 8 + 16), NOWHERE);
@@ -226,17 +164,17 @@ static void echo_to_nowhere_is_unreachable(void **state)
 static void gateway_and_dns_answer_whatever_the_host_permits(void **state)
 {
 	static uint8_t got[66000], data[60000];
-	struct bench *b = *state;
+	struct real_net *b = *state;
 
-	ping(b, GATEWAY, 1, 1, "abcd", 4);
-	assert_int_equal(answer(b, GATEWAY, got), 12);
-	ping(b, DNS, 1, 2, data, sizeof(data));
-	assert_int_equal(answer(b, DNS, got), 8 + sizeof(data));
+	ping(b, NET_HOST, 1, 1, "abcd", 4);
+	assert_int_equal(answer(b, NET_HOST, got), 12);
+	ping(b, NET_DNS, 1, 2, data, sizeof(data));
+	assert_int_equal(answer(b, NET_DNS, got), 8 + sizeof(data));
 }
 
 static void without_permission_one_line_names_the_setting(void **state)
 {
-	struct bench *b = *state;
+	struct real_net *b = *state;
 	int keep = dup(2), pipes[2];
 	char text[2000];
 	ssize_t n;
@@ -256,11 +194,11 @@ static void without_permission_one_line_names_the_setting(void **state)
 	assert_ptr_equal(strchr(text, '\n'), text + n - 1);
 	close(pipes[0]);
 	close(pipes[1]);
-	run(b, 0);
+	real_net_run(b, 0);
 	assert_int_equal(b->g.count, 0);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, real_net_setup, real_net_teardown)
 
 int main(void)
 {

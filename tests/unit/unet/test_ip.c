@@ -16,47 +16,22 @@
 #include "base/checksum.h"
 #include "tests/fake/fake_net.h"
 
-static int setup(void **state)
-{
-	struct fake_net *n = calloc(1, sizeof(*n));
-
-	fake_net_init(n, 0);
-	*state = n;
-	return 0;
-}
-
 static int setup_restricted(void **state)
 {
-	struct fake_net *n = calloc(1, sizeof(*n));
 	struct unet_config c;
+	struct fake_net *n = *state = fake_net_new(&c);
 
-	fake_net_config(n, &c);
 	c.restricted = true;
-	assert_true(fake_net_start(n, &c, 0));
-	*state = n;
-	return 0;
+	return fake_net_start(n, &c, 0) ? 0 : -1;
 }
 
 static int setup_ipv4_only(void **state)
 {
-	struct fake_net *n = calloc(1, sizeof(*n));
 	struct unet_config c;
+	struct fake_net *n = *state = fake_net_new(&c);
 
-	fake_net_config(n, &c);
 	c.ipv6 = false;
-	assert_true(fake_net_start(n, &c, 0));
-	*state = n;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fake_net *n = *state;
-
-	assert_int_equal(n->guest.bad_checksums, 0);
-	fake_net_free(n);
-	free(n);
-	return 0;
+	return fake_net_start(n, &c, 0) ? 0 : -1;
 }
 
 static size_t ping(struct fake_net *n, uint8_t *buf, uint32_t dst, const void *data, size_t len)
@@ -64,7 +39,7 @@ static size_t ping(struct fake_net *n, uint8_t *buf, uint32_t dst, const void *d
 	return guest_icmp(&n->guest, buf, dst, 8, 0, 0x12340001, data, len);
 }
 
-/* --- ARP -------------------------------------------------------------------------------------------------------- */
+/* --- ARP ---------------------------------------------------------------------------------------------------------- */
 
 static void arp_answers_for_gateway_and_dns_only(void **state)
 {
@@ -149,7 +124,7 @@ static void nobody_can_become_the_gateway(void **state)
 	assert_memory_equal(p.eth, mac, 6);
 }
 
-/* --- echo ------------------------------------------------------------------------------------------------------- */
+/* --- echo --------------------------------------------------------------------------------------------------------- */
 
 static void gateway_and_dns_answer_echo(void **state)
 {
@@ -257,7 +232,7 @@ static void a_flood_of_echo_identifiers_is_bounded(void **state)
 	assert_int_equal(n->sockets.open_count, 256);
 }
 
-/* --- checks ----------------------------------------------------------------------------------------------------- */
+/* --- checks ------------------------------------------------------------------------------------------------------- */
 
 static void forbidden_destinations_never_reach_the_host(void **state)
 {
@@ -424,7 +399,7 @@ static void an_unknown_protocol_is_unreachable(void **state)
 	assert_int_equal(p.icmp_code, 2);
 }
 
-/* --- reassembly -------------------------------------------------------------------------------------------------- */
+/* --- reassembly --------------------------------------------------------------------------------------------------- */
 
 static void fragment(struct fake_net *n, uint16_t id, uint32_t offset, bool more, size_t len)
 {
@@ -519,7 +494,7 @@ static void a_flood_of_fragments_is_bounded(void **state)
 	assert_non_null(guest_next(&n->guest));
 }
 
-/* --- restrict=on --------------------------------------------------------------------------------------------------- */
+/* --- restrict=on -------------------------------------------------------------------------------------------------- */
 
 static void a_restricted_guest_reaches_nothing_outside(void **state)
 {
@@ -546,7 +521,7 @@ static void a_restricted_guest_reaches_nothing_outside(void **state)
 	assert_int_equal(p.flags & TCP_RST_, TCP_RST_);
 }
 
-/* --- DHCP over the wire ------------------------------------------------------------------------------------------ */
+/* --- DHCP over the wire ------------------------------------------------------------------------------------------- */
 
 static void dhcp_serves_a_guest_without_an_address(void **state)
 {
@@ -573,7 +548,7 @@ static void dhcp_serves_a_guest_without_an_address(void **state)
 	n->guest.ip = NET_GUEST;
 }
 
-/* --- IPv6 ------------------------------------------------------------------------------------------------------- */
+/* --- IPv6 --------------------------------------------------------------------------------------------------------- */
 
 static size_t solicitation(struct fake_net *n, uint8_t *buf, bool addressed)
 {
@@ -637,7 +612,7 @@ static void a_router_solicitation_is_told_that_there_is_no_router(void **state)
 	}
 }
 
-/* --- TFTP over the wire ------------------------------------------------------------------------------------------ */
+/* --- TFTP over the wire ------------------------------------------------------------------------------------------- */
 
 static void the_gateway_serves_a_folder_by_tftp(void **state)
 {
@@ -677,7 +652,7 @@ static void the_gateway_serves_a_folder_by_tftp(void **state)
 	rmdir(dir);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, fake_net_setup, fake_net_teardown)
 
 int main(void)
 {
@@ -705,9 +680,9 @@ int main(void)
 		TEST(bad_fragments_are_dropped),
 		TEST(an_incomplete_packet_times_out_with_an_error),
 		TEST(a_flood_of_fragments_is_bounded),
-		cmocka_unit_test_setup_teardown(a_restricted_guest_reaches_nothing_outside, setup_restricted, teardown),
+		cmocka_unit_test_setup_teardown(a_restricted_guest_reaches_nothing_outside, setup_restricted, fake_net_teardown),
 		TEST(dhcp_serves_a_guest_without_an_address),
-		cmocka_unit_test_setup_teardown(a_router_solicitation_is_told_that_there_is_no_router, setup_ipv4_only, teardown),
+		cmocka_unit_test_setup_teardown(a_router_solicitation_is_told_that_there_is_no_router, setup_ipv4_only, fake_net_teardown),
 		cmocka_unit_test(the_gateway_serves_a_folder_by_tftp),
 	};
 

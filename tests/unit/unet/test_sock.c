@@ -11,87 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/bytes.h"
-#include "base/clock.h"
-#include "base/loop.h"
-#include "tests/fake/fake_guest.h"
+#include "tests/fake/real_net.h"
 #include "unet/sock.h"
-#include "unet/unet.h"
-
-enum { GATEWAY = 0x0a000202, GUEST = 0x0a00020f };
-
-struct bench {
-	struct clock *clock;
-	struct loop *loop;
-	struct unet *u;
-	struct guest g;
-};
-
-static uint64_t now(void *owner)
-{
-	struct timespec ts;
-
-	(void)owner;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-static int setup_with(void **state, unsigned accepts)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-	struct unet_config c;
-	struct err err;
-	uint8_t buf[64];
-
-	b->clock = clock_new(&(struct clock_config){ .now = now });
-	b->loop = loop_new();
-	unet_config_defaults(&c);
-	c.clock = b->clock;
-	c.loop = b->loop;
-	b->u = unet_new(&c, &err);
-	if (!b->u)
-		fail_msg("%s", err.text);
-	guest_init(&b->g, GUEST, accepts);
-	port_join(unet_port(b->u), &b->g.port);
-	guest_send(&b->g, buf, guest_arp(&b->g, buf, 1, GUEST, GATEWAY));
-	guest_forget(&b->g);
-	*state = b;
-	return 0;
-}
-
-static int setup(void **state)
-{
-	return setup_with(state, 0);
-}
-
-static int setup_tso(void **state)
-{
-	return setup_with(state, PORT_CSUM | PORT_TSO4);
-}
-
-static int teardown(void **state)
-{
-	struct bench *b = *state;
-
-	assert_int_equal(b->g.bad_checksums, 0);
-	guest_free(&b->g);
-	unet_free(b->u);
-	loop_free(b->loop);
-	clock_free(b->clock);
-	free(b);
-	return 0;
-}
-
-static void run(struct bench *b, int ms)
-{
-	loop_poll(b->loop, MS((uint64_t)ms));
-	clock_run(b->clock);
-}
 
 static int listener(uint16_t *port, int type)
 {
@@ -108,50 +34,41 @@ static int listener(uint16_t *port, int type)
 	return fd;
 }
 
-static void open_to(struct bench *b, struct guest_tcp *t, uint16_t port)
+static void open_to(struct real_net *b, struct guest_tcp *t, uint16_t port)
 {
-	guest_tcp_init(t, &b->g, GATEWAY, 40000, port);
+	guest_tcp_init(t, &b->g, NET_HOST, 40000, port);
 	t->window = 1 << 19;
 	guest_tcp_send(t, TCP_SYN_, NULL, 0);
 	for (int i = 0; i < 100 && !t->syn_ack_seen; i++) {
 		guest_tcp_run(t);
-		run(b, 10);
+		real_net_run(b, 10);
 	}
 	assert_true(t->syn_ack_seen);
 	guest_tcp_send(t, TCP_ACK_, NULL, 0);
 }
 
-static int accept_soon(struct bench *b, int l)
+static int accept_soon(struct real_net *b, int l)
 {
 	for (int i = 0; i < 200; i++) {
 		int fd = accept4(l, NULL, NULL, SOCK_NONBLOCK);
 
 		if (fd >= 0)
 			return fd;
-		run(b, 5);
+		real_net_run(b, 5);
 	}
 	fail();
 	return -1;
-}
-
-static uint8_t *pattern(size_t len)
-{
-	uint8_t *p = malloc(len);
-
-	for (size_t i = 0; i < len; i++)
-		p[i] = (uint8_t)(i * 131 + (i >> 9));
-	return p;
 }
 
 enum { TEN_MB = 10 << 20 };
 
 static void ten_megabytes_to_the_host_and_back(void **state)
 {
-	struct bench *b = *state;
+	struct real_net *b = *state;
 	struct guest_tcp t;
 	uint16_t port;
 	int l = listener(&port, SOCK_STREAM), fd;
-	uint8_t *data = pattern(TEN_MB), *echo = malloc(TEN_MB);
+	uint8_t *data = guest_pattern(TEN_MB), *echo = malloc(TEN_MB);
 	size_t sent = 0, got = 0, echoed = 0;
 	bool shut = false;
 
@@ -177,9 +94,9 @@ static void ten_megabytes_to_the_host_and_back(void **state)
 			shut = true;
 		}
 		if (!guest_tcp_run(&t))
-			run(b, 1);
+			real_net_run(b, 1);
 		else
-			run(b, 0);
+			real_net_run(b, 0);
 	}
 	assert_int_equal(got, TEN_MB);
 	assert_memory_equal(echo, data, TEN_MB);
@@ -196,17 +113,17 @@ static void ten_megabytes_to_the_host_and_back(void **state)
 
 static void a_closed_port_of_the_host_refuses_at_once(void **state)
 {
-	struct bench *b = *state;
+	struct real_net *b = *state;
 	struct guest_tcp t;
 	uint16_t port;
 	int l = listener(&port, SOCK_STREAM);
 
 	close(l);
-	guest_tcp_init(&t, &b->g, GATEWAY, 40000, port);
+	guest_tcp_init(&t, &b->g, NET_HOST, 40000, port);
 	guest_tcp_send(&t, TCP_SYN_, NULL, 0);
 	for (int i = 0; i < 10 && !t.reset; i++) {
 		guest_tcp_run(&t);
-		run(b, 5);
+		real_net_run(b, 5);
 	}
 	assert_true(t.reset);
 	guest_tcp_free(&t);
@@ -240,7 +157,7 @@ static void loopback_connects_without_waiting(void **state)
 
 static void a_guests_reset_is_a_reset_on_the_host(void **state)
 {
-	struct bench *b = *state;
+	struct real_net *b = *state;
 	struct guest_tcp t;
 	uint16_t port;
 	char c;
@@ -249,7 +166,7 @@ static void a_guests_reset_is_a_reset_on_the_host(void **state)
 	open_to(b, &t, port);
 	fd = accept_soon(b, l);
 	guest_tcp_send(&t, TCP_RST_, NULL, 0);
-	run(b, 10);
+	real_net_run(b, 10);
 	assert_int_equal(recv(fd, &c, 1, 0), -1);
 	assert_int_equal(errno, ECONNRESET);
 	close(fd);
@@ -259,7 +176,7 @@ static void a_guests_reset_is_a_reset_on_the_host(void **state)
 
 static void a_hosts_reset_is_a_reset_on_the_guest(void **state)
 {
-	struct bench *b = *state;
+	struct real_net *b = *state;
 	struct guest_tcp t;
 	uint16_t port;
 	struct linger linger = { 1, 0 };
@@ -270,7 +187,7 @@ static void a_hosts_reset_is_a_reset_on_the_guest(void **state)
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 	close(fd);
 	for (int i = 0; i < 20 && !t.reset; i++) {
-		run(b, 10);
+		real_net_run(b, 10);
 		guest_tcp_run(&t);
 	}
 	assert_true(t.reset);
@@ -280,7 +197,7 @@ static void a_hosts_reset_is_a_reset_on_the_guest(void **state)
 
 static void an_idle_half_closed_connection_does_not_spin(void **state)
 {
-	struct bench *b = *state;
+	struct real_net *b = *state;
 	struct guest_tcp t;
 	uint16_t port;
 	int l = listener(&port, SOCK_STREAM), fd, events = 0;
@@ -302,7 +219,7 @@ static void an_idle_half_closed_connection_does_not_spin(void **state)
 
 static void datagrams_go_to_the_host_and_back(void **state)
 {
-	struct bench *b = *state;
+	struct real_net *b = *state;
 	struct guest_packet p;
 	struct sockaddr_in from;
 	socklen_t len = sizeof(from);
@@ -311,32 +228,32 @@ static void datagrams_go_to_the_host_and_back(void **state)
 	char text[10];
 	int s = listener(&port, SOCK_DGRAM);
 
-	guest_send(&b->g, buf, guest_udp(&b->g, buf, GATEWAY, 5000, port, "hello", 5));
-	run(b, 10);
+	guest_send(&b->g, buf, guest_udp(&b->g, buf, NET_HOST, 5000, port, "hello", 5));
+	real_net_run(b, 10);
 	assert_int_equal(recvfrom(s, text, sizeof(text), 0, (struct sockaddr *)&from, &len), 5);
 	assert_int_equal(sendto(s, "answer", 6, 0, (struct sockaddr *)&from, len), 6);
-	run(b, 100);
+	real_net_run(b, 100);
 	assert_true(guest_packet(&b->g, &p));
-	assert_int_equal(p.src, GATEWAY);
+	assert_int_equal(p.src, NET_HOST);
 	assert_int_equal(p.sport, port);
 	assert_int_equal(p.dport, 5000);
 	assert_memory_equal(p.data, "answer", 6);
 	/* and a closed port says so */
 	close(s);
-	guest_send(&b->g, buf, guest_udp(&b->g, buf, GATEWAY, 5000, port, "hello", 5));
-	run(b, 100);
+	guest_send(&b->g, buf, guest_udp(&b->g, buf, NET_HOST, 5000, port, "hello", 5));
+	real_net_run(b, 100);
 	assert_true(guest_packet(&b->g, &p));
 	assert_int_equal(p.protocol, 1);
 	assert_int_equal(p.icmp_type, 3);
 	assert_int_equal(p.icmp_code, 3);
-	assert_int_equal(p.src, GATEWAY);
+	assert_int_equal(p.src, NET_HOST);
 	assert_int_equal(be16(p.data + 22), port);
 }
 
 static void batches_of_datagrams_go_to_the_host_and_back(void **state)
 {
 	enum { COUNT = 20, SIZE = 1000 };
-	struct bench *b = *state;
+	struct real_net *b = *state;
 	struct guest_packet p;
 	struct sockaddr_in from;
 	socklen_t len = sizeof(from);
@@ -349,7 +266,7 @@ static void batches_of_datagrams_go_to_the_host_and_back(void **state)
 	for (size_t i = 0; i < sizeof(data); i++)
 		data[i] = (uint8_t)(i * 13 + i / 256);
 	for (size_t i = 0; i < COUNT; i++) {
-		iov[i] = (struct iovec){ bufs[i], guest_udp(&b->g, bufs[i], GATEWAY, 5000, port, data + i * SIZE,
+		iov[i] = (struct iovec){ bufs[i], guest_udp(&b->g, bufs[i], NET_HOST, 5000, port, data + i * SIZE,
 							    i == COUNT - 1 ? SIZE / 2 : SIZE) };
 		frames[i] = (struct frame){ .iov = &iov[i], .iov_count = 1, .len = (uint32_t)iov[i].iov_len };
 	}
@@ -364,7 +281,7 @@ static void batches_of_datagrams_go_to_the_host_and_back(void **state)
 	assert_int_equal(setsockopt(s, IPPROTO_UDP, 103 /* UDP_SEGMENT */, &(int){ segment }, sizeof(int)), 0);
 	assert_int_equal(sendto(s, data, sizeof(data) - SIZE / 2, 0, (struct sockaddr *)&from, len), sizeof(data) - SIZE / 2);
 	for (int i = 0; i < 20 && n < COUNT; i++) {
-		run(b, 20);
+		real_net_run(b, 20);
 		while (guest_packet(&b->g, &p)) {
 			assert_int_equal(p.sport, port);
 			assert_int_equal(p.data_len, n == COUNT - 1 ? SIZE / 2 : SIZE);
@@ -378,7 +295,7 @@ static void batches_of_datagrams_go_to_the_host_and_back(void **state)
 
 static void a_forward_answers_from_the_address_that_was_asked(void **state)
 {
-	struct bench *b = *state;
+	struct real_net *b = *state;
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000002) };
 	struct guest_packet p;
 	struct err err;
@@ -393,7 +310,7 @@ static void a_forward_answers_from_the_address_that_was_asked(void **state)
 	/* connected: what comes from another address is not for this socket */
 	assert_int_equal(connect(s, (struct sockaddr *)&a, sizeof(a)), 0);
 	assert_int_equal(send(s, "ask", 3, 0), 3);
-	run(b, 100);
+	real_net_run(b, 100);
 	assert_true(guest_packet(&b->g, &p));
 	guest_send(&b->g, buf, guest_udp(&b->g, buf, p.src, 53, p.sport, "reply", 5));
 	assert_int_equal(recv(s, text, sizeof(text), MSG_DONTWAIT), 5);
@@ -402,7 +319,7 @@ static void a_forward_answers_from_the_address_that_was_asked(void **state)
 
 static void urgent_data_crosses_both_ways(void **state)
 {
-	struct bench *b = *state;
+	struct real_net *b = *state;
 	struct guest_tcp t;
 	uint16_t port;
 	char text[16];
@@ -421,7 +338,7 @@ static void urgent_data_crosses_both_ways(void **state)
 	assert_int_equal(send(c, "xy!", 3, MSG_OOB), 3);
 	assert_int_equal(send(c, "z", 1, 0), 1);
 	for (int i = 0; i < 10 && t.got_len < 4; i++) {
-		run(b, 20);
+		real_net_run(b, 20);
 		guest_tcp_run(&t);
 	}
 	assert_int_equal(t.got_len, 4);
@@ -430,13 +347,13 @@ static void urgent_data_crosses_both_ways(void **state)
 	assert_int_equal(t.urgent_at, 2);
 	close(c);
 	close(s);
-	run(b, 20);
+	real_net_run(b, 20);
 	guest_tcp_free(&t);
 }
 
 static void a_forward_brings_a_client_to_the_guest(void **state)
 {
-	struct bench *b = *state;
+	struct real_net *b = *state;
 	struct guest_packet p;
 	struct guest_tcp t;
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -452,10 +369,10 @@ static void a_forward_brings_a_client_to_the_guest(void **state)
 		c[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		guest_forget(&b->g);
 		assert_int_equal(connect(c[i], (struct sockaddr *)&a, sizeof(a)), 0);
-		run(b, 100);
+		real_net_run(b, 100);
 		assert_true(guest_packet(&b->g, &p));
 		assert_int_equal(p.flags, TCP_SYN_);
-		assert_int_equal(p.src, GATEWAY);
+		assert_int_equal(p.src, NET_HOST);
 		guest_tcp_init(&t, &b->g, p.src, 22, p.sport);
 		t.rcv_nxt = p.seq + 1;
 		t.far_scale = p.scale;
@@ -463,11 +380,11 @@ static void a_forward_brings_a_client_to_the_guest(void **state)
 			guest_tcp_send(&t, TCP_SYN_ | TCP_ACK_, NULL, 0);
 		else
 			guest_tcp_send_at(&t, 0, TCP_RST_ | TCP_ACK_, NULL, 0);
-		run(b, 10);
+		real_net_run(b, 10);
 		guest_tcp_run(&t);
 		if (i == 0) {
 			assert_int_equal(send(c[i], "hello", 5, 0), 5);
-			run(b, 100);
+			real_net_run(b, 100);
 			guest_tcp_run(&t);
 			assert_int_equal(t.got_len, 5);
 			guest_tcp_send(&t, TCP_ACK_, "world", 5);
@@ -482,13 +399,13 @@ static void a_forward_brings_a_client_to_the_guest(void **state)
 	close(c[1]);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, real_net_setup, real_net_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(ten_megabytes_to_the_host_and_back),
-		cmocka_unit_test_setup_teardown(ten_megabytes_to_the_host_and_back, setup_tso, teardown),
+		cmocka_unit_test_setup_teardown(ten_megabytes_to_the_host_and_back, real_net_setup_tso, real_net_teardown),
 		TEST(a_closed_port_of_the_host_refuses_at_once),
 		TEST(loopback_connects_without_waiting),
 		TEST(a_guests_reset_is_a_reset_on_the_host),

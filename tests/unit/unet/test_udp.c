@@ -12,25 +12,6 @@
 #include "base/bytes.h"
 #include "tests/fake/fake_net.h"
 
-static int setup(void **state)
-{
-	struct fake_net *n = calloc(1, sizeof(*n));
-
-	fake_net_init(n, 0);
-	*state = n;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fake_net *n = *state;
-
-	assert_int_equal(n->guest.bad_checksums, 0);
-	fake_net_free(n);
-	free(n);
-	return 0;
-}
-
 static void say(struct fake_net *n, uint32_t dst, uint16_t sport, uint16_t dport, const char *text)
 {
 	uint8_t buf[200];
@@ -437,7 +418,7 @@ static void malformed_datagrams_are_dropped(void **state)
 	assert_int_equal(n->sockets.opened, 1);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, fake_net_setup, fake_net_teardown)
 
 int main(void)
 {
