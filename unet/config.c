@@ -307,7 +307,7 @@ bool unet_config_addresses(struct unet_config *c, const char *net, const char *h
 	c->mask.s_addr = htonl(m);
 	c->host.s_addr = htonl(n | (0x0202 & ~m));
 	c->dns.s_addr = htonl(n | (0x0203 & ~m));
-	c->dhcpstart.s_addr = htonl(n | (0x020f & ~m));
+	c->dhcpstart.s_addr = htonl(n | ((~m == 15 || ~m == 7 ? 5 : 0x020f) & ~m));     /* there .15 is the broadcast address */
 	if (!parse_address(host, &c->host, "host", err))
 		return false;
 	if ((c->host.s_addr & c->mask.s_addr) != c->net.s_addr)

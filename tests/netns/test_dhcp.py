@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """DHCP and BOOTP with udhcpc, dhclient, dhcpcd, and requests made by hand."""
 import os
+import subprocess
 import time
 
 from netns import Guest, case, check, expect, need, python, run, temporary
@@ -12,7 +13,7 @@ env | grep -E '^(ip|subnet|mask|broadcast|router|dns|lease|serverid|search|siadd
 """
 
 
-def udhcpc(net=None, more="", timeout=15):
+def udhcpc(net=None, more="", timeout=15, pcap=None):
     need("busybox")
     with temporary() as d:
         script = os.path.join(d, "script")
@@ -20,7 +21,7 @@ def udhcpc(net=None, more="", timeout=15):
             f.write(UDHCPC)
         os.chmod(script, 0o755)
         return run("ip link set tap0 up; busybox udhcpc -i tap0 -n -q -f -t 3 -T 1 -s %s -O search -O bootfile -O tftp -O mtu -O staticroutes "
-                   "-O broadcast %s" % (script, more), configure=False, net=net, timeout=timeout)
+                   "-O broadcast %s" % (script, more), configure=False, net=net, timeout=timeout, options=["--pcap", pcap] if pcap else [])
 
 
 @case
@@ -44,6 +45,24 @@ def udhcpc_sees_every_option():
 
 
 @case
+def tcpdump_reads_every_option():
+    need("tcpdump")
+    with temporary() as d:
+        path = os.path.join(d, "pcap")
+        udhcpc("mtu=1400,hostname=box,domainname=lan.test,dnssearch=a.example,bootfile=/x.0,tftp-server-name=boot.test", pcap=path).ok()
+        out = subprocess.run(["tcpdump", "-vvnr", path, "src host 10.0.2.2"], capture_output=True, timeout=10).stdout.decode()
+    ack = out[out.index("DHCP-Message (53), length 1: ACK"):]
+    for line in ("Server-IP 10.0.2.2", 'file "/x.0"'):
+        expect(line, out)
+    for line in (r"Server-ID \(54\), length 4: 10.0.2.2", r"Lease-Time \(51\), length 4: 86400", r"RN \(58\), length 4: 43200", r"RB \(59\), length 4: 75600",
+                 r"Subnet-Mask \(1\), length 4: 255.255.255.0", r"BR \(28\), length 4: 10.0.2.255", r"Default-Gateway \(3\), length 4: 10.0.2.2",
+                 r"Domain-Name-Server \(6\), length 4: 10.0.2.3", r'Hostname \(12\), length 3: "box"', r'Domain-Name \(15\), length 8: "lan.test"',
+                 r"MTU \(26\), length 2: 1400", r'TFTP \(66\), length 9: "boot.test"', r'BF \(67\), length 4: "/x.0"', r"\(119\), length 11"):
+        expect(line, ack)
+    check("invalid" not in out and "|" not in out, "%s", out)
+
+
+@case
 def udhcpc_gets_the_address_it_asks_for():
     expect("^ip=10.0.2.20$", udhcpc(more="-r 10.0.2.20").ok().out)
 
@@ -55,6 +74,9 @@ def other_networks_have_their_own_plan():
     expect("^ip=172.16.2.15$", udhcpc("net=172.16.0.0").ok().out)
     expect("^mask=12$", udhcpc("net=172.16.0.0").ok().out)
     expect("^ip=192.168.7.15$", udhcpc("net=192.168.7.0/27").ok().out)
+    expect("^ip=10.7.7.5$", udhcpc("net=10.7.7.0/28").ok().out)
+    for net, mask in (("10.0.0.0", 8), ("172.31.0.0", 12), ("130.1.0.0", 16), ("192.168.0.0", 16), ("198.18.0.0", 15), ("203.0.113.0", 24)):
+        expect("^mask=%d$" % mask, udhcpc("net=" + net).ok().out)
 
 
 @case
@@ -134,10 +156,11 @@ h = ask(8, mac(6), ciaddr='10.0.2.99', src='10.0.2.99', dst='10.0.2.2'); print('
 i = ask(1, mac(7)); ask(3, mac(7), (50, address(i.yiaddr)), (54, address('10.0.2.2')))
 assert ask(4, mac(7), (50, address(i.yiaddr)), (54, address('10.0.2.2'))) is None
 j = ask(1, mac(7)); print('declined', i.yiaddr != j.yiaddr)
-k = dhcp_ask(w, [], chaddr=mac(8), seconds=1); print('bootp', k.yiaddr.startswith('10.0.2.'), k.size >= 300, 53 in k.options)
+k = dhcp_ask(w, [], chaddr=mac(8), seconds=1); l = ask(1, mac(9), (80, b'')); print('rapid commit', l.kind)              # is not for IPv4 here: an offer
+print('bootp', k.yiaddr.startswith('10.0.2.'), k.size >= 300, 53 in k.options)
 """)
     for line in (r"offer 2 10\.0\.2\.15 53 True", r"ack 5 10\.0\.2\.15 \[86400, 43200, 75600\]", "second True", r"init-reboot 5 10\.0\.2\.20",
-                 r"elsewhere 6 255\.255\.255\.255", "taken 6", r"renew 5 10\.0\.2\.15", r"inform 5 0\.0\.0\.0 False True", "declined True",
+                 r"elsewhere 6 255\.255\.255\.255", "taken 6", r"renew 5 10\.0\.2\.15", r"inform 5 0\.0\.0\.0 False True", "declined True", "rapid commit 2",
                  "bootp True True False"):
         expect("^%s$" % line, r.out)
 

@@ -4,7 +4,9 @@ import hashlib
 import http.server
 import json
 import os
+import random
 import re
+import resource
 import select
 import shutil
 import socket
@@ -14,7 +16,7 @@ import threading
 import time
 
 import netns
-from netns import FAR, Guest, Server, case, check, expect, need, python, run, temporary
+from netns import FAR, EchoServer, Guest, Server, case, check, expect, need, python, run, temporary
 
 
 def pattern(size):
@@ -64,6 +66,39 @@ class HttpServer:
 
 
 @case
+def pieces_of_any_size_arrive_as_one_stream():
+    def server(c):                      # says back what it hears, in pieces of other sizes
+        c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sizes, kept = random.Random(1), b""
+        while True:
+            data = c.recv(sizes.choice((1, 7, 100, 1460, 5000, 70000)))
+            if not data:
+                break
+            kept += data
+            n = sizes.randrange(len(kept) + 1)
+            c.sendall(kept[:n])
+            kept = kept[n:]
+        c.sendall(kept)
+    with Server(server) as there:
+        out = python("""
+import hashlib, threading
+r = random.Random(2); s = socket.create_connection(('10.0.2.2', %d)); s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+said, heard = hashlib.sha256(), hashlib.sha256()
+def speak():
+    for i in range(1500):
+        d = r.randbytes(r.choice((1, 2, 99, 536, 1459, 1460, 1461, 4000, 65535, 70001)) if i %% 10 == 0 else r.randrange(1, 3000)); said.update(d); s.sendall(d)
+    s.shutdown(socket.SHUT_WR)
+t = threading.Thread(target=speak); t.start()
+while True:
+    d = s.recv(r.choice((1, 1000, 65536)))
+    if not d: break
+    heard.update(d)
+t.join(); print(said.hexdigest() == heard.hexdigest())
+""" % there.port, timeout=40).ok().out
+    check(out.strip() == "True", "%s", out)
+
+
+@case
 def curl_moves_every_byte_both_ways_at_every_mtu():
     need("curl")
     size = 30 << 20
@@ -93,56 +128,49 @@ def without_offloads_inside_every_byte_arrives_too():
 @case
 def iperf3_runs_both_ways_in_parallel_and_with_small_windows():
     need("iperf3")
-    with Guest() as g:
-        for options in ("-P 8", "-P 8 -R", "-w 64K", "-w 64K -R"):
+    for mtu, options in ((1500, "-P 8"), (1500, "-P 8 -R"), (1500, "-w 64K"), (1500, "-w 64K -R"), (576, "-n 40M"), (576, "-n 40M -R"),
+                         (1280, "-n 80M -P 2"), (1280, "-n 80M -P 2 -R"), (9000, "-n 80M"), (9000, "-n 80M -R"), (65520, "-n 80M"), (65520, "-n 80M -R")):
+        with Guest("mtu=%d" % mtu) as g:
             port = netns.listener().getsockname()[1]
             server = subprocess.Popen(["iperf3", "-s", "-1", "-p", str(port), "-B", "127.0.0.1"], stdout=subprocess.DEVNULL)
             netns.wait_listening(port)
             try:
-                r = g.run("iperf3 -J -c 10.0.2.2 -p %d -t 1 %s" % (port, options), timeout=15).ok()
-                check(json.loads(r.out)["end"]["sum_received"]["bits_per_second"] > 50e6, "%s: %s", options, r.out[-500:])
+                r = g.run("iperf3 -J -c 10.0.2.2 -p %d %s %s" % (port, "" if "-n" in options else "-t 1", options), timeout=15).ok()
+                check(json.loads(r.out)["end"]["sum_received"]["bits_per_second"] > 50e6, "mtu %d %s: %s", mtu, options, r.out[-500:])
             finally:
                 server.kill()
                 server.wait()
 
 
+def heard(c):
+    got = 0
+    while True:
+        data = c.recv(65536)
+        if not data:
+            return got
+        got += len(data)
+
+
 def closing_server(order, log):
     """Each close order as the host's end does it; notes how the guest's end looked from here."""
     def handler(c):
-        try:
-            if order == "guest-first":
-                got = 0
-                while True:
-                    data = c.recv(65536)
-                    if not data:
-                        break
-                    got += len(data)
-                c.sendall(b"y" * 70000)
-                log.append(("eof", got))
-            elif order == "host-first":
-                c.sendall(b"y" * 70000)
-                c.shutdown(socket.SHUT_WR)
-                got = 0
-                while True:
-                    data = c.recv(65536)
-                    if not data:
-                        break
-                    got += len(data)
-                log.append(("eof", got))
-            elif order == "guest-reset":
-                c.recv(1)
-                try:
-                    while c.recv(65536):
-                        pass
-                    log.append(("eof", 0))
-                except ConnectionResetError:
-                    log.append(("reset", 0))
-            elif order == "host-reset":
-                c.recv(1)
-                c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if order == "guest-first":
+            got = heard(c)
+            c.sendall(b"y" * 70000)
+            log.append(("eof", got))
+        elif order in ("host-first", "both"):
+            c.sendall(b"y" * 70000)
+            c.shutdown(socket.SHUT_WR)
+            log.append(("eof", heard(c)))
+        elif order == "guest-reset":
+            try:
+                log.append(("eof", heard(c)))
+            except ConnectionResetError:
                 log.append(("reset", 0))
-        finally:
-            c.close()
+        else:                           # the host resets
+            c.recv(1)
+            c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            log.append(("reset", 0))
     return handler
 
 
@@ -160,6 +188,7 @@ def drain():
     except ConnectionResetError: return 'reset', n
 if order == 'guest-first': s.sendall(b'x' * 80000); s.shutdown(socket.SHUT_WR); print(*drain())
 elif order == 'host-first': r = drain(); s.sendall(b'x' * 80000); s.close(); print(*r)
+elif order == 'both': s.sendall(b'x' * 80000); s.shutdown(socket.SHUT_WR); print(*drain())
 elif order == 'guest-reset': s.send(b'x'); time.sleep(0.1); s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)); s.close(); print('done')
 elif order == 'host-reset': s.send(b'x'); print(*drain())
 """
@@ -168,7 +197,7 @@ elif order == 'host-reset': s.send(b'x'); print(*drain())
 @case
 def closes_half_closes_and_resets_pass_through():
     for order, inside, outside in (("guest-first", "eof 70000", ("eof", 80000)), ("host-first", "eof 70000", ("eof", 80000)),
-                                   ("guest-reset", "done", ("reset", 0)), ("host-reset", "reset 0", ("reset", 0))):
+                                   ("both", "eof 70000", ("eof", 80000)), ("guest-reset", "done", ("reset", 0)), ("host-reset", "reset 0", ("reset", 0))):
         log = []
         with Server(closing_server(order, log)) as server:
             out = python(CLIENT % (order, server.port)).ok().out.strip()
@@ -196,36 +225,48 @@ for host, port in (('10.0.2.2', %d), ('203.0.113.1', 9), ('203.0.113.66', 80), (
     expect("203.0.113.67 (EACCES|EHOSTUNREACH|ENETUNREACH|EPERM) True", out)
 
 
+def connecting(address):
+    """How many of the host's sockets wait for this address."""
+    return len(netns.sh("ss -Htn state syn-sent dst " + address).splitlines())
+
+
 @case
 def a_black_hole_gets_no_syn_ack_and_a_reset_cancels_the_connect():
     with Guest() as g:
         out = g.python("""
-w = Wire(); h = Hand(w, '203.0.113.68', 80); h.announce()
-first = h.seq; h.send(SYN, options=b'\\x02\\x04\\x05\\xb4'); print(h.wait(0, 1) is None)
-for i in range(2): h.seq = first; h.send(SYN, options=b'\\x02\\x04\\x05\\xb4')
-print(h.wait(0, 0.5) is None)
-h.send(RST)
+w = Wire(); h = Hand(w, '203.0.113.68', 80, sport=20068); h.seq = 1000; h.announce()
+for i in range(3): h.seq = 1000; h.send(SYN, options=b'\\x02\\x04\\x05\\xb4'); print(h.wait(0, 0.5) is None)
 """).ok().out
-        check(out.split() == ["True", "True"], "%s", out)
+        check(out.split() == ["True"] * 3, "%s", out)
+        check(connecting("203.0.113.68") == 1, "%d sockets for three SYNs", connecting("203.0.113.68"))
+        g.python("w = Wire(); h = Hand(w, '203.0.113.68', 80, sport=20068); h.seq = 1001; h.send(RST)").ok()
+        for _ in range(50):
+            if connecting("203.0.113.68") == 0:
+                return
+            time.sleep(0.02)
+        raise netns.Failed("the host still connects: %s" % netns.sh("ss -tn state syn-sent"))
 
 
 @case
 def a_slow_accept_is_a_slow_syn_ack_and_one_connect():
-    """The far host's backlog is full: its kernel answers no SYN until there is room."""
+    """The far host's backlog is full: its kernel answers no SYN until there is room.  The guest asks again after a second."""
     p = netns.world.far.start(["python3", "-c", """
 import socket, time
 l = socket.socket(); l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); l.bind(('0.0.0.0', 7001)); l.listen(0)
 c = [socket.socket() for _ in range(2)]
 for s in c: s.setblocking(False); s.connect_ex(('127.0.0.1', 7001))
-time.sleep(1.5)
+time.sleep(2.5)
 for _ in range(3):
     s, a = l.accept(); s.send(b'hello')
 time.sleep(5)
 """], 7001)
     try:
-        out = python("""
-t = time.time(); s = socket.create_connection(('203.0.113.1', 7001), 10); print(time.time() - t > 0.8, s.recv(5))
-""", timeout=15).ok().out
+        with Guest() as g:
+            client = g.start(["python3", "-c", "import socket, time\nt = time.time(); s = socket.create_connection(('203.0.113.1', 7001), 10); "
+                                               "print(time.time() - t > 0.8, s.recv(5))"])
+            time.sleep(1.3)
+            check(connecting(FAR) == 1, "%d sockets on the way", connecting(FAR))
+            out = client.communicate(timeout=15)[0].decode()
         check("True" in out and "hello" in out, "%s", out)
     finally:
         p.kill()
@@ -246,6 +287,33 @@ print(ok)
 """ % server.port, timeout=40).ok().out
         check(int(out) == 2500, "%s of 2500", out)
         for _ in range(100):
+            if g.descriptors() <= before:
+                break
+            time.sleep(0.02)
+        check(g.descriptors() <= before, "%d descriptors became %d", before, g.descriptors())
+
+
+@case
+def ten_thousand_connections_at_a_time_all_answer():
+    """With the places that it takes, by max-flows=."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    count = min(10000, hard - 500 if hard != resource.RLIM_INFINITY else 10000)
+    with EchoServer() as server, Guest("max-flows=16384,max-pending=4096") as g:
+        before = g.descriptors()
+        out = g.python("""
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+count, port, all = %d, %d, []
+start = time.time()
+for i in range(count):
+    s = socket.create_connection(('10.0.2.2', port), 10) if i %% 2 else socket.create_connection(('10.0.2.2', port), 10, ('10.0.2.15', 10000 + i)); all.append(s)
+took = time.time() - start
+for s in all: s.settimeout(10); s.send(b'x')
+print(sum(s.recv(1) == b'x' for s in all), int(count / took))
+""" % (count, server.port), timeout=60).ok().out.split()
+        check(int(out[0]) == count, "%s of %d answer", out[0], count)
+        check(int(out[1]) > 200, "only %s connections a second", out[1])
+        for _ in range(250):
             if g.descriptors() <= before:
                 break
             time.sleep(0.02)
@@ -276,7 +344,7 @@ print('ok')
 
 
 @case
-def ssh_carries_commands_files_and_forwards():
+def ssh_carries_commands_files_forwards_and_rsync():
     need("ssh", "ssh-keygen", "sshd", "scp")
     sshd = shutil.which("sshd")
     with temporary() as d:
@@ -287,10 +355,13 @@ def ssh_carries_commands_files_and_forwards():
         port = 2200
         with open(d + "/config", "w") as f:
             f.write("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/authorized\nStrictModes no\nUsePAM no\n"
-                    "PidFile none\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n" % (port, d, d))
-        os.makedirs("/run/sshd", exist_ok=True)
-        server = subprocess.Popen([sshd, "-D", "-f", d + "/config"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        options = "-q -F none -i %s/user -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes" % d
+                    "PidFile none\nSubsystem sftp internal-sftp\n" % (port, d, d))
+        with open(d + "/passwd", "w") as f:
+            f.write("root:x:0:0::/root:/bin/sh\nsshd:x:100:100::/run/sshd:/bin/false\ntester:x:1000:1000::%s:/bin/bash\n" % d)
+        # sshd as an ordinary user of a user namespace of its own, who then is the one that may log in: it takes no privilege
+        server = subprocess.Popen(["unshare", "-m", "sh", "-ec", "mount --bind %s/passwd /etc/passwd; exec unshare -U --map-user=1000 "
+                                   "--map-group=1000 %s -D -f %s/config" % (d, sshd, d)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        options = "-q -F none -o User=tester -i %s/user -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o BatchMode=yes" % d
         try:
             for _ in range(10):
                 if server.poll() is not None:
@@ -307,6 +378,22 @@ def ssh_carries_commands_files_and_forwards():
                 r = g.run("ssh %s -p %d -f -L 8088:127.0.0.1:%d 10.0.2.2 'sleep 0.5'; curl -sS http://127.0.0.1:8088/100000 | wc -c" %
                           (options, port, web.port)).ok()
                 check(r.out.strip() == "100000", "%s", r.out)
+                r = g.run("ssh %s -p %d -f -D 1088 10.0.2.2 'sleep 0.7'; curl -sS --socks5 127.0.0.1:1088 http://127.0.0.1:%d/100000 | wc -c" %
+                          (options, port, web.port)).ok()
+                check(r.out.strip() == "100000", "by SOCKS: %s", r.out)
+                inside = g.start(["python3", "-c", "import socket\nl = socket.create_server(('127.0.0.1', 7100)); print('up', flush=True)\n"
+                                                   "c = l.accept()[0]; c.sendall(b'from inside'); c.close()"])
+                inside.stdout.readline()
+                r = g.run("ssh %s -p %d -R 8089:127.0.0.1:7100 10.0.2.2 'exec 3<>/dev/tcp/127.0.0.1/8089; cat <&3'" % (options, port))
+                check("from inside" in r.out, "by a port of the host: %s %s", r.out, r.err)
+                inside.wait(5)
+                if shutil.which("rsync"):
+                    os.mkdir(d + "/tree")
+                    for i in range(300):
+                        with open("%s/tree/%d" % (d, i), "wb") as f:
+                            f.write(random.Random(i).randbytes(i * 37))
+                    g.run(["sh", "-c", "rsync -a -e 'ssh %s -p %d' %s/tree/ 10.0.2.2:%s/there && rsync -a -e 'ssh %s -p %d' 10.0.2.2:%s/there/ %s/back && "
+                           "diff -r %s/tree %s/back" % (options, port, d, d, options, port, d, d, d, d)]).ok()
         finally:
             server.kill()
             server.wait()
