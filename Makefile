@@ -28,7 +28,7 @@ DEPS_BUILD := gcc make binutils libc6-dev dpkg-dev xz-utils ca-certificates pyth
 DEPS_RUN   := seabios ipxe-qemu
 DEPS_TEST  := libcmocka-dev pkgconf grub-common grub-pc-bin isolinux syslinux-common xorriso mtools dosfstools ipxe \
               iproute2 procps busybox isc-dhcp-client dhcpcd-base bind9-dnsutils tftp-hpa atftp curl iperf3 iputils-ping \
-              traceroute socat nmap tcpdump ndisc6 ethtool openssh-client git
+              traceroute mtr-tiny socat nmap tcpdump ndisc6 ethtool openssh-client rsync git openssl ngtcp2-client ngtcp2-server
 
 CPPFLAGS += -iquote . -D_GNU_SOURCE
 CFLAGS_release := -O2 -g

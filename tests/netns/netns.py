@@ -21,6 +21,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 PROGRAM = os.environ.get("TENBOX_NET", os.path.join(TOP, "build/release/tenbox-net"))
 ROUTER, FAR, OUTER = "198.51.100.1", "203.0.113.1", "198.51.100.2"
+# Addresses of IPv6 are there at once, the links' own too, so the first packets of a world wait for nothing.
+NO_DAD = "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0; "
 WORKERS = int(os.environ.get("NETNS_WORKERS", "4"))
 WORKER = os.environ.get("TENBOX_TEST_WORKER")    # in one of them: "its number/how many"
 CASES = []
@@ -93,7 +95,7 @@ class Holder:
                 raise OSError("unshare -n makes no namespace")
             time.sleep(0.005)
         self.pid = self.process.pid
-        self.run("ip link set lo up")
+        self.run(NO_DAD + "ip link set lo up")
 
     def run(self, command):
         return sh("nsenter -t %d -n sh -ec '%s'" % (self.pid, command))
@@ -112,7 +114,7 @@ class Holder:
 
 class World:
     def __init__(self):
-        sh("ip link set lo up")
+        sh(NO_DAD + "ip link set lo up")
         self.router, self.far = Holder(), Holder()
         sh("ip link add up0 type veth peer name down0 netns %d" % self.router.pid)
         self.router.run("ip link add far0 type veth peer name near0 netns %d" % self.far.pid)
@@ -235,7 +237,7 @@ class Guest:
 def listener(address="127.0.0.1", port=0, kind=socket.SOCK_STREAM, backlog=4096):
     s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind((address, port))
+    s.bind(socket.getaddrinfo(address, port)[0][4])
     if kind == socket.SOCK_STREAM:
         s.listen(backlog)
     return s

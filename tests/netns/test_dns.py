@@ -148,6 +148,15 @@ def an_ipv6_resolver_serves_an_ipv4_guest():
 
 
 @case
+def a_resolver_with_a_scoped_address_is_asked():
+    need("dig")
+    address = netns.sh("ip -6 -o addr show dev up0 scope link").split()[3].split("/")[0] + "%up0"
+    with Resolver(address=address) as r:
+        expect("^10.1.2.3$", run("dig +short @10.0.2.3 example.test; dig +tcp +short @10.0.2.3 example.test", net="dns-host=[%s]:%d" %
+                                 (address, r.port)).ok().out)
+
+
+@case
 def other_ports_of_the_relay_are_refused():
     with Resolver() as r, Guest(to(r)) as g:
         out = g.python("""
@@ -237,6 +246,3 @@ def the_hosts_file_of_the_host_is_not_leaked():
         out = run("dig @10.0.2.3 localhost", net=to(r)).ok().out
     expect("NXDOMAIN", out)
     check("ANSWER SECTION" not in out, "%s", out)
-
-
-

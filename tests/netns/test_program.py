@@ -237,12 +237,25 @@ def what_the_command_said_last_arrives():
 
 @case
 def two_networks_of_one_plan_do_not_meet():
+    """The same four numbers at the same time; one ends, the other goes on."""
+    code = ("import socket, struct, sys\ns = socket.socket()\ns.bind(('10.0.2.15', 20000))\ns.settimeout(3)\n"
+            "s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))\ns.connect(('10.0.2.2', %d))\n"
+            "for line in sys.stdin:\n s.sendall(line.encode())\n print(s.recv(100).decode(), end='', flush=True)\n")
     with Server(netns.echo) as server, Guest() as a, Guest() as b:
-        for g in (a, b, a):
-            r = g.python("s = socket.socket()\ns.bind(('10.0.2.15', 20000))\ns.settimeout(3)\ns.setsockopt(socket.SOL_SOCKET, "
-                         "socket.SO_LINGER, struct.pack('ii', 1, 0))\n"
-                         "s.connect(('10.0.2.2', %d))\ns.send(b'%d')\nprint(s.recv(10))" % (server.port, g.pid)).ok()
-            expect(str(g.pid), r.out)
+        clients = [subprocess.Popen(g.inside(["python3", "-uc", code % server.port]), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                   for g in (a, b)]
+
+        def turn(n, text):
+            clients[n].stdin.write(text)
+            clients[n].stdin.flush()
+            got = clients[n].stdout.readline()
+            check(got == text, "guest %d hears %r instead of %r", n, got, text)
+        for i in range(5):
+            turn(0, b"first %d\n" % i)
+            turn(1, b"second %d\n" % i)
+        clients[0].communicate(timeout=5)
+        turn(1, b"still here\n")
+        clients[1].communicate(timeout=5)
 
 
 @case

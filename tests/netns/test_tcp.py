@@ -392,7 +392,7 @@ def ssh_carries_commands_files_forwards_and_rsync():
                     for i in range(300):
                         with open("%s/tree/%d" % (d, i), "wb") as f:
                             f.write(random.Random(i).randbytes(i * 37))
-                    g.run(["sh", "-c", "rsync -a -e 'ssh %s -p %d' %s/tree/ 10.0.2.2:%s/there && rsync -a -e 'ssh %s -p %d' 10.0.2.2:%s/there/ %s/back && "
+                    g.run(["sh", "-c", "rsync -rt -e 'ssh %s -p %d' %s/tree/ 10.0.2.2:%s/there && rsync -rt -e 'ssh %s -p %d' 10.0.2.2:%s/there/ %s/back && "
                            "diff -r %s/tree %s/back" % (options, port, d, d, options, port, d, d, d, d)]).ok()
         finally:
             server.kill()

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """UDP, ICMP and traceroute with ping, traceroute, iperf3, ntpd, and sockets."""
 import json
+import os
+import random
 import re
+import shutil
 import socket
 import subprocess
 import threading
 import time
 
 import netns
-from netns import FAR, OUTER, ROUTER, Guest, UdpServer, case, check, expect, need, python, run
+from netns import FAR, OUTER, ROUTER, Guest, UdpServer, case, check, expect, need, python, run, temporary
 
 
 @case
@@ -50,7 +53,7 @@ def forbidden_ping_sockets_are_said_once():
 def traceroute_sees_every_hop():
     need("traceroute")
     with Guest() as g:
-        for kind in ("-U", "-I"):
+        for kind in ("-U", "-I", "-T -p 9"):
             r = g.run("traceroute %s -n -q 1 -w 2 -m 6 %s" % (kind, FAR)).ok()
             hops = re.findall(r"^ *\d+ +(\S+)", r.out, re.M)[0:]
             hops = [h for h in hops if h != "to"]
@@ -70,6 +73,16 @@ for host, port in (('10.0.2.2', 9), ('203.0.113.1', 9), ('203.0.113.66', 9), ('2
 """).ok().out
     for line in ("10.0.2.2 ECONNREFUSED", "203.0.113.1 ECONNREFUSED", "203.0.113.66 EHOSTUNREACH", "203.0.113.67 E"):
         check(line in out, "no '%s' in %s", line, out)
+
+
+@case
+def mtr_sees_every_hop():
+    need("mtr")
+    with Guest() as g:
+        for kind in ("", "--udp", "--tcp -P 9"):
+            r = g.run("mtr -n -r -c 3 -i 0.2 -G 1 %s --json %s" % (kind, FAR)).ok()
+            hops = [(h["host"], h["Loss%"]) for h in json.loads(r.out)["report"]["hubs"]]
+            check([h for h, _ in hops] == ["10.0.2.2", ROUTER, FAR] and not any(lost for _, lost in hops), "%s: %s", kind, hops)
 
 
 @case
@@ -123,17 +136,42 @@ for n in (0, 1, 1471, 1472, 1473, 3000, 8000, 40000, 65507):
 def iperf3_udp_at_all_sizes():
     need("iperf3")
     with Guest() as g:
-        for options in ("-l 1400", "-l 8000", "-l 1400 -R", "-l 8000 -R"):
+        for options in ("-l 1400", "-l 8000", "-l 64000", "-l 1400 -R", "-l 8000 -R", "-l 64000 -R"):
             port = netns.listener().getsockname()[1]
             server = subprocess.Popen(["iperf3", "-s", "-1", "-p", str(port), "-B", "127.0.0.1"], stdout=subprocess.DEVNULL)
             netns.wait_listening(port)
             try:
                 r = g.run("iperf3 -J -u -b 50M -c 10.0.2.2 -p %d -t 1 %s" % (port, options), timeout=15).ok()
                 end = json.loads(r.out)["end"]["sum"]
-                check(end["packets"] > 100 and end["lost_percent"] < 60, "%s: %s", options, {k: end[k] for k in ("packets", "lost_percent")})
+                check(end["packets"] > 50 and end["lost_percent"] < 60, "%s: %s", options, {k: end[k] for k in ("packets", "lost_percent")})
             finally:
                 server.kill()
                 server.wait()
+
+
+@case
+def quic_carries_files_both_families():
+    """ngtcp2's client and server: HTTP/3 with path MTU discovery."""
+    need("gtlsclient", "gtlsserver", "openssl")
+    with temporary() as d, Guest() as g:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", d + "/key",
+                        "-out", d + "/cert", "-days", "2", "-subj", "/CN=quic.test"], check=True, capture_output=True, timeout=10)
+        data = random.Random(29).randbytes(5000000)
+        os.mkdir(d + "/docs")
+        with open(d + "/docs/big", "wb") as f:
+            f.write(data)
+        for address, host in (("127.0.0.1", "10.0.2.2"), ("::1", "fec0::2")):
+            server = subprocess.Popen([shutil.which("gtlsserver"), "-q", "-d", d + "/docs", address, "4433", d + "/key", d + "/cert"],
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            netns.wait_listening(4433, udp=True)
+            try:
+                g.run(["gtlsclient", "-q", "--download=" + d, "--exit-on-all-streams-close", host, "4433", "https://quic.test/big"]).ok()
+            finally:
+                server.kill()
+                server.wait()
+            with open(d + "/big", "rb") as f:
+                check(f.read() == data, "%s: what QUIC brought is not the same", host)
+            os.remove(d + "/big")
 
 
 @case
