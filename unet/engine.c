@@ -21,6 +21,8 @@
  *  4. assertion "persist ticking ..." after a late ACK  before_tick()
  *  5. use after free when recv aborts                   callbacks never abort and never refuse data: tcp_work does
  *  6. refused data lost in TIME_WAIT                    same
+ *  7. the persist timer splits a segment that has a     before_tick() splits it first: tcp_split_unsent_seg() would leave
+ *     FIN, and both halves have it: the rest is lost    the flag on
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,6 +267,19 @@ struct tcp_pcb *engine_connect(struct unet *u, const struct addr *src, uint16_t 
 
 /* --- timers ---------------------------------------------------------------------------------------------------- */
 
+/* Fault 7: the persist timer is about to split p's first segment, which says that all is said. */
+static void split_before_fin(struct tcp_pcb *p)
+{
+	struct tcp_seg *first = p->unsent;
+
+	if (!first || !(TCPH_FLAGS(first->tcphdr) & TCP_FIN) || !p->snd_wnd || first->len <= p->snd_wnd)
+		return;
+	TCPH_UNSET_FLAG(first->tcphdr, TCP_FIN);
+	if (tcp_split_unsent_seg(p, (u16_t)p->snd_wnd) == ERR_OK)
+		first = first->next;
+	TCPH_SET_FLAG(first->tcphdr, TCP_FIN);
+}
+
 /*
  * Fault 4: the persist timer must not tick without something unsent, or with something in flight.
  * And a guest whose CPU is an interpreter answers late now and then, but the wire loses nothing: a second, as RFC 6298
@@ -275,6 +290,8 @@ static void before_tick(void)
 	for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next) {
 		if (p->persist_backoff && (!p->unsent || p->unacked))
 			p->persist_backoff = 0;
+		if (p->persist_backoff)
+			split_before_fin(p);
 		if (p->rto < RTO_MIN)
 			p->rto = RTO_MIN;
 		if (p->state < ESTABLISHED || p->nrtx == 0)
