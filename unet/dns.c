@@ -348,7 +348,7 @@ struct dns *dns_new(struct unet *u)
 {
 	struct dns *d = calloc(1, sizeof(*d));
 
-	if (!d || !flow_table_init(&d->queries, DNS_QUERIES, sizeof(struct query), (const uint8_t *)u->secret)) {
+	if (!d || !flow_table_init(&d->queries, u->cfg.limits.dns_queries, sizeof(struct query), (const uint8_t *)u->secret)) {
 		free(d);
 		return NULL;
 	}

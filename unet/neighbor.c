@@ -153,7 +153,7 @@ bool neighbor_output(struct unet *u, const struct addr *dst, const struct addr *
 
 bool neighbor_init(struct unet *u)
 {
-	if (!flow_table_init(&u->neighbors, NEIGHBORS, sizeof(struct neighbor), (const uint8_t *)u->secret))
+	if (!flow_table_init(&u->neighbors, u->cfg.limits.neighbors, sizeof(struct neighbor), (const uint8_t *)u->secret))
 		return false;
 	u->neighbors.lists[LIST_ASKING].idle_ns = ASK_EVERY;
 	return true;

@@ -179,7 +179,7 @@ struct unet {
 	uint64_t flow_timer_due;
 	struct mapping *paused;         /* wait until the port has room */
 	bool forwards_paused;           /* and so do UDP forwards */
-	uint8_t *datagram;              /* DATAGRAM bytes to receive into, and for udp_io.c as many times SOCK_BATCH */
+	uint8_t *datagram;              /* DATAGRAM bytes to receive into, and for udp_io.c as many times limits.udp_batch */
 	struct udp_out *udp_out;        /* datagrams on their way to the host */
 	unsigned udp_out_count, udp_frames;     /* frames that a datagram took, lately */
 	bool ping_warned;

@@ -209,7 +209,7 @@ int udp_from_host(struct unet *u, int fd, const struct addr *guest, uint16_t gue
 {
 	struct sock_in in[SOCK_BATCH];
 	unsigned room = u->out_count < OUT_DATA ? OUT_DATA - u->out_count : 0;
-	int want = (int)MIN(MAX(1, room / u->udp_frames), SOCK_BATCH), n = -EAGAIN, got = 0;
+	int want = (int)MIN(MAX(1, room / u->udp_frames), u->cfg.limits.udp_batch), n = -EAGAIN, got = 0;
 	unsigned frames = 1;
 
 	for (int i = 0; i < want; i++)

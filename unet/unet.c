@@ -203,6 +203,9 @@ struct unet *unet_new(const struct unet_config *config, struct err *err)
 	u->cfg.limits.udp_flows = or_default(config->limits.udp_flows, 2048, 1 << 16);
 	u->cfg.limits.icmp_flows = or_default(config->limits.icmp_flows, 256, 1 << 16);
 	u->cfg.limits.fragments = or_default(config->limits.fragments, 64, 1 << 12);
+	u->cfg.limits.dns_queries = or_default(config->limits.dns_queries, DNS_QUERIES, DNS_QUERIES);
+	u->cfg.limits.neighbors = or_default(config->limits.neighbors, NEIGHBORS, NEIGHBORS);
+	u->cfg.limits.udp_batch = or_default(config->limits.udp_batch, SOCK_BATCH, SOCK_BATCH);
 	u->host = addr_from4(&u->cfg.host);
 	u->dns_addr = addr_from4(&u->cfg.dns);
 	ip6_init(u);
@@ -213,7 +216,7 @@ struct unet *unet_new(const struct unet_config *config, struct err *err)
 	timer_init(&u->flow_timer, u->cfg.clock, expire, u);
 	netif_init_port(u);
 	ndp_init(u);
-	u->datagram = malloc(DATAGRAM * SOCK_BATCH);    /* of which little is ever touched */
+	u->datagram = malloc((size_t)DATAGRAM * u->cfg.limits.udp_batch);
 	u->reassembly = reass_new(u, u->cfg.limits.fragments);
 	if (!u->datagram || !u->reassembly || !keep_texts(u) || !tcp_flows_init(u) || !udp_init(u) || !icmp_init(u) ||
 	    !neighbor_init(u) || !engine_attach(u)) {

@@ -82,6 +82,8 @@ struct unet_config {
 	struct unet_limits {
 		/* 0: the default, see docs/NETWORK.md */
 		uint32_t tcp_flows, tcp_pending, udp_flows, icmp_flows, fragments;
+		uint32_t dns_queries, neighbors;
+		uint32_t udp_batch;     /* datagrams taken from a socket at once: 64 KB each, of which little is ever touched */
 	} limits;
 
 	/* what unet_config_finish() makes ipv4, ipv6 and all addresses of */

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct unet_config c;
 
 	fake_net_config(&net, &c);
-	c.limits = (struct unet_limits){ 16, 8, 16, 8, 8 };
+	c.limits = (struct unet_limits){ 16, 8, 16, 8, 8, 8, 16, 2 };
 	if (!fake_net_start(&net, &c, 0))
 		abort();
 	fake_sockets_resolv(&net.sockets, "nameserver 192.0.2.1\nnameserver ::1\n");

@@ -168,6 +168,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		c.limits.udp_flows = 64;
 		c.limits.icmp_flows = 64;
 		c.limits.fragments = 16;
+		c.limits.dns_queries = c.limits.neighbors = 16;
+		c.limits.udp_batch = 2;
 		n.u = unet_new(&c, &err);
 		if (n.u)
 			use(&n, &in);

@@ -386,7 +386,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(r, 0, offsetof(struct run, frame));
 	fake_net_config(&r->n, &c);
-	c.limits = (struct unet_limits){ 16, 8, 16, 8, 8 };
+	c.limits = (struct unet_limits){ 16, 8, 16, 8, 8, 8, 16, 2 };
 	c.restricted = (config & 0x40) != 0;
 	if (!fake_net_start(&r->n, &c, config & 1 ? PORT_CSUM | PORT_TSO4 | PORT_TSO6 : 0))
 		abort();

@@ -408,7 +408,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memset(&run, 0, offsetof(struct run, frame));
 	fake_net_config(&run.n, &c);
-	c.limits = (struct unet_limits){ 8, 4, 4, 4, 4 };
+	c.limits = (struct unet_limits){ 8, 4, 4, 4, 4, 8, 16, 2 };
 	if (!fake_net_start(&run.n, &c, config & 1 ? PORT_CSUM | PORT_TSO4 | PORT_TSO6 : 0) ||
 	    !unet_hostfwd_add(run.n.u, "tcp:127.0.0.1:2222-:22", &bound, &err))
 		abort();
