@@ -23,11 +23,13 @@
 enum {
 	STREAM_MIN = 1 << 16,           /* bytes in one direction that make a stream, and how soon one must follow another */
 	ACK_BYTES = 16384,              /* that wait at most */
+	ANSWERS = 16,                   /* that come soon, until an ACK waits for the next one again */
 	PROBES_MAX = 9,                 /* keep-alive: the intervals and the number are RFC 9293's and everybody's */
 };
 
 #define STREAM_GAP MS(20)
 #define ACK_DELAY US(500)
+#define ANSWER_DELAY MS(2)
 #define KEEP_IDLE S(7200)
 #define KEEP_INTERVAL S(75)
 
@@ -109,6 +111,10 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 
 	(void)err;
 	tcp_chain(f, CHAIN_WORK);
+	if (p || !f->fin_sent) {                /* one ACK for the whole batch, from work_on() */
+		tcp_clear_flags(pcb, TF_ACK_NOW | TF_ACK_DELAY);
+		f->ack_wanted = true;
+	}
 	if (!p) {
 		f->guest_fin = true;
 		return ERR_OK;
@@ -129,8 +135,6 @@ static err_t on_recv(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 	f->unacked += p->tot_len;
 	f->stream += p->tot_len;
 	pbuf_free(p);
-	tcp_clear_flags(pcb, TF_ACK_NOW | TF_ACK_DELAY);        /* one ACK for the whole batch, from work_on() */
-	f->ack_wanted = true;
 	return ERR_OK;
 }
 
@@ -330,34 +334,46 @@ static void announce(struct tcp_flow *f)
 	f->ack_wanted = false;
 	f->unannounced = f->unacked = 0;
 	unchain(f, CHAIN_ACKS);
+	if (!f->u->chains[CHAIN_ACKS].first)
+		timer_cancel(&f->u->ack_timer);
 }
 
 /*
- * A guest that streams in small writes gets an ACK for four segments' worth at a time, or after half a millisecond: each
- * costs it an interrupt, and one that comes at once keeps Nagle's algorithm from filling its segments.  In a dialogue
- * nothing waits.
+ * An ACK costs the guest an interrupt.  In a dialogue it waits for the host's answer, for as long as libslirp's would; a
+ * flow whose host does not answer that soon gets its ACKs at once until it does again, for the guest may wait for them
+ * (Nagle's algorithm, one segment at a time).  A guest that streams in small writes gets one for four segments' worth, or
+ * after half a millisecond: one that comes at once keeps Nagle's algorithm from filling its segments.
  */
 static bool ack_can_wait(struct tcp_flow *f, uint64_t now)
 {
 	struct unet *u = f->u;
+	uint64_t due = now + ACK_DELAY;
+	uint32_t most = MIN(4u * f->guest_mss, ACK_BYTES);
 
 	if (now - f->heard_ns > STREAM_GAP)
 		f->stream = f->unacked;
 	f->heard_ns = now;
-	if (f->stream < STREAM_MIN || f->unacked >= MIN(4u * f->guest_mss, ACK_BYTES) || f->guest_fin || f->backlog)
+	if (f->stream < STREAM_MIN) {
+		due = now + ANSWER_DELAY;
+		most = f->acks_at_once ? 0 : f->guest_mss;
+	}
+	if (f->unacked >= most || f->backlog)
 		return false;
 	tcp_chain(f, CHAIN_ACKS);
-	if (!timer_armed(&u->ack_timer))
-		timer_set(&u->ack_timer, now + ACK_DELAY);
+	if (!timer_armed(&u->ack_timer) || u->ack_timer.deadline > due)
+		timer_set(&u->ack_timer, due);
 	return true;
 }
 
 static void acks_due(void *owner)
 {
 	struct unet *u = owner;
+	uint64_t now = unet_now(u);
 
 	unet_enter(u);
 	for (struct tcp_flow *f; (f = tcp_unchain(u, CHAIN_ACKS));) {
+		if (now - f->heard_ns >= ANSWER_DELAY)
+			f->acks_at_once = ANSWERS;
 		f->kick = true;
 		tcp_chain(f, CHAIN_WORK);
 	}
@@ -368,7 +384,7 @@ static void work_on(struct tcp_flow *f)
 {
 	struct unet *u = f->u;
 	uint64_t now = unet_now(u);
-	bool output;
+	bool output, fin;
 
 	if (f->first_piece)
 		tcp_flush_flow(f);
@@ -391,12 +407,19 @@ static void work_on(struct tcp_flow *f)
 		SOCK(u, shutdown, f->fd);
 		f->shut = true;
 	}
-	output = tcp_push(f) || f->kick;
+	output = tcp_push(f);
+	fin = tcp_fin_due(f);
+	output |= fin;
+	if (output && f->acks_at_once && now - f->heard_ns < ANSWER_DELAY)
+		f->acks_at_once--;
+	output |= f->kick;
 	if ((f->ack_wanted && (output || !ack_can_wait(f, now))) || f->unannounced >= TCP_WND_MAX(f->pcb) / 4) {
 		announce(f);
 		output = true;
 	}
 	f->kick = false;
+	if (fin)
+		tcp_push_fin(f);
 	if (output)
 		tcp_output(f->pcb);
 	engine_timed(&f->timed, f->pcb);
@@ -431,9 +454,9 @@ static void host_ready(void *owner, unsigned events)
 	} else {
 		if (events & LOOP_HUP) {
 			f->hung_up = true;
-			error = SOCK(u, error, f->fd);
-			if (error)
-				f->host_reset = true;
+			/* who reads hears of an error from that */
+			if (!(events & LOOP_READ) || f->host_eof)
+				f->host_reset = SOCK(u, error, f->fd) != 0;
 		}
 		if ((events & LOOP_WRITE) && !f->host_reset)
 			tcp_flush_backlog(f);

@@ -379,13 +379,20 @@ bool tcp_push(struct tcp_flow *f)
 			break;
 		wrote = true;
 	}
-	/* after the guest's FIN, ours puts lwIP into LAST_ACK, where it waits for little: so all data goes first */
-	if (f->host_eof && !f->fin_sent && (f->tx ? f->given == f->tx->len && !f->guest_fin : true)) {
-		pcb->tmr = tcp_ticks;   /* LAST_ACK's time starts now, not when the guest last spoke */
-		f->fin_sent = tcp_shutdown(pcb, 0, 1) == ERR_OK;
-		wrote = true;
-	}
 	return wrote;
+}
+
+/* After the guest's FIN, ours puts lwIP into LAST_ACK, where it waits for little: so all data must have arrived first. */
+bool tcp_fin_due(const struct tcp_flow *f)
+{
+	return f->state == OPEN && f->pcb && f->host_eof && !f->fin_sent &&
+	       (!f->tx || (f->given == f->tx->len && !f->guest_fin));
+}
+
+void tcp_push_fin(struct tcp_flow *f)
+{
+	f->pcb->tmr = tcp_ticks;        /* LAST_ACK's time starts now, not when the guest last spoke */
+	f->fin_sent = tcp_shutdown(f->pcb, 0, 1) == ERR_OK;
 }
 
 bool tcp_wants_read(const struct tcp_flow *f)

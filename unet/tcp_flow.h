@@ -38,6 +38,7 @@ struct tcp_flow {
 	uint8_t state;
 	uint8_t resolver;               /* to 10.0.2.3: which of the host's */
 	bool watched, hung_up;
+	bool near;                      /* the host's end is on the host itself: nothing can be lost on the way */
 	bool forwarded;                 /* opened by a client of the host's */
 	bool guest_fin, shut;           /* the guest closed its half; passed on to the host */
 	bool host_eof, fin_sent;        /* the same the other way */
@@ -45,6 +46,7 @@ struct tcp_flow {
 	bool opened;                    /* work_on has seen it OPEN */
 	bool ack_wanted, kick;          /* tcp_output is due */
 	bool urgent, marked;            /* urgent data is on its way to the host; to the guest */
+	uint8_t acks_at_once;           /* answers to see before an ACK waits for one again */
 	uint8_t probes;                 /* sent since the guest last spoke (keep-alive) */
 	struct {
 		struct tcp_flow *next, *prev;
@@ -108,6 +110,9 @@ void tcp_flush_backlog(struct tcp_flow *f);
 void tcp_read_host(struct tcp_flow *f, bool urgent);
 /* Gives lwIP as much as the guest's window takes now; true if there is something for tcp_output(). */
 bool tcp_push(struct tcp_flow *f);
+/* Whether the host has ended, and lwIP has all that it said before; then it can be told, which sends what lwIP has. */
+bool tcp_fin_due(const struct tcp_flow *f);
+void tcp_push_fin(struct tcp_flow *f);
 /* Whether the ring has room enough to read again. */
 bool tcp_wants_read(const struct tcp_flow *f);
 

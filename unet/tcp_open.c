@@ -58,9 +58,11 @@ void tcp_connected(struct tcp_flow *f)
 	struct unet *u = f->u;
 
 	SOCK(u, set, f->fd, SOCK_NODELAY, 1);
-	SOCK(u, set, f->fd, SOCK_KEEPALIVE, 1);
 	SOCK(u, set, f->fd, SOCK_OOB_INLINE, 1);
-	SOCK(u, set, f->fd, SOCK_ERROR_QUEUE, 0);       /* or a passing failure of the network would end it */
+	if (!f->near) {
+		SOCK(u, set, f->fd, SOCK_KEEPALIVE, 1);
+		SOCK(u, set, f->fd, SOCK_ERROR_QUEUE, 0);       /* or a passing failure of the network would end it */
+	}
 	if (traced(f))
 		SOCK(u, set, f->fd, SOCK_TTL, -1);
 	f->state = OPENING;
@@ -152,7 +154,9 @@ static int reach(struct tcp_flow *f)
 	if (r < 0)
 		return r;
 	f->fd = r;
-	SOCK(u, set, f->fd, SOCK_ERROR_QUEUE, 1);
+	f->near = ip_place(u, far) == PLACE_HOST;
+	if (!f->near)
+		SOCK(u, set, f->fd, SOCK_ERROR_QUEUE, 1);
 	if (traced(f) && ttl_of(f) > 1)
 		SOCK(u, set, f->fd, SOCK_TTL, ttl_of(f) - 1);
 	return SOCK(u, connect, f->fd, &to);

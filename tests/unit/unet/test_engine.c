@@ -339,6 +339,7 @@ static void idle_connections_are_not_on_lwips_lists(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
 		guest_tcp_send(&t[i], TCP_ACK_, "x", 1);
 		assert_null(tcp_active_pcbs);
+		fake_net_run(&b->net, MS(2));
 		guest_tcp_run(&t[i]);
 		assert_int_equal(t[i].snd_una, t[i].snd_nxt);
 	}

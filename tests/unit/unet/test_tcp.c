@@ -229,6 +229,7 @@ static void an_idle_connection_lives_as_long_as_the_guest_answers(void **state)
 	assert_int_equal(b->net.sockets.open_count, 1);
 	guest_tcp_send(&b->t, TCP_ACK_, "still here", 10);
 	assert_int_equal(tcp_bench_host(b)->sent_len, 10);
+	fake_net_run(&b->net, MS(2));
 	guest_tcp_run(&b->t);
 	/* one that does not answer is forgotten, and the host told */
 	probes = 0;

@@ -18,13 +18,12 @@ static void bytes_go_both_ways(void **state)
 	guest_tcp_send(&b->t, TCP_ACK_ | TCP_PSH_, "GET /", 5);
 	assert_int_equal(tcp_bench_host(b)->sent_len, 5);
 	assert_memory_equal(tcp_bench_host(b)->sent, "GET /", 5);
-	guest_tcp_run(&b->t);
-	assert_int_equal(b->t.snd_una, b->t.snd_nxt);   /* acknowledged at once */
 	fake_peer_sends(&b->net.sockets, b->fd, "hello", 5);
 	fake_net_run(&b->net, 0);
 	guest_tcp_run(&b->t);
 	assert_int_equal(b->t.got_len, 5);
 	assert_memory_equal(b->t.got, "hello", 5);
+	assert_int_equal(b->t.snd_una, b->t.snd_nxt);
 }
 
 static void download(struct tcp_bench *b, size_t len)
@@ -169,7 +168,7 @@ static void a_batch_of_segments_is_one_write_and_one_ack(void **state)
 	free(data);
 }
 
-static void a_stream_of_small_writes_gets_few_acks_and_a_dialogue_all(void **state)
+static void a_stream_of_small_writes_gets_few_acks(void **state)
 {
 	struct tcp_bench *b = *state;
 	uint8_t *data = guest_pattern(1000);
@@ -189,25 +188,60 @@ static void a_stream_of_small_writes_gets_few_acks_and_a_dialogue_all(void **sta
 	fake_net_run(&b->net, 0);
 	guest_tcp_run(&b->t);
 	assert_int_equal(b->t.snd_una, b->t.snd_nxt);
-	/* questions and answers */
-	for (int i = 0; i < 200; i++) {
-		fake_peer_sends(&b->net.sockets, b->fd, "?", 1);
-		fake_net_run(&b->net, 0);
-		guest_tcp_run(&b->t);
-		guest_tcp_send(&b->t, TCP_ACK_ | TCP_PSH_, data, 700);
-		guest_tcp_send(&b->t, TCP_ACK_ | TCP_PSH_, data, 300);
-		guest_tcp_run(&b->t);
-		assert_int_equal(b->t.snd_una, b->t.snd_nxt);
-	}
-	/* a write now and then is no stream */
-	for (int i = 0; i < 200; i++) {
-		fake_net_run(&b->net, MS(30));
-		guest_tcp_send(&b->t, TCP_ACK_ | TCP_PSH_, data, 1000);
-		guest_tcp_run(&b->t);
-		assert_int_equal(b->t.snd_una, b->t.snd_nxt);
-	}
-	assert_int_equal(tcp_bench_host(b)->sent_len, 661000);
 	free(data);
+}
+
+/* A question, and after `host_ns` the answer; returns frames to the guest. */
+static unsigned question(struct tcp_bench *b, uint64_t host_ns)
+{
+	uint64_t before = b->net.guest.total_frames;
+
+	guest_tcp_send(&b->t, TCP_ACK_ | TCP_PSH_, "question", 8);
+	fake_clock_advance(&b->net.clock, host_ns);
+	guest_tcp_run(&b->t);
+	fake_peer_sends(&b->net.sockets, b->fd, "answer", 6);
+	fake_net_run(&b->net, 0);
+	guest_tcp_run(&b->t);
+	assert_int_equal(b->t.snd_una, b->t.snd_nxt);
+	return (unsigned)(b->net.guest.total_frames - before);
+}
+
+static void an_answer_that_comes_soon_carries_the_ack(void **state)
+{
+	struct tcp_bench *b = *state;
+
+	tcp_bench_open(b);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(question(b, US(100)), 1);
+	assert_int_equal(question(b, MS(5)), 2);
+	/* and now the guest waits for no ACK, until answers come soon again */
+	for (int i = 0; i < 16; i++)
+		assert_int_equal(question(b, US(100)), 2);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(question(b, US(100)), 1);
+	/* a whole segment is more than a question */
+	guest_tcp_send(&b->t, TCP_ACK_, (const uint8_t[1460]){ 0 }, 1460);
+	guest_tcp_run(&b->t);
+	assert_int_equal(b->t.snd_una, b->t.snd_nxt);
+}
+
+static void a_guest_that_waits_for_each_ack_waits_once(void **state)
+{
+	struct tcp_bench *b = *state;
+
+	tcp_bench_open(b);
+	guest_tcp_send(&b->t, TCP_ACK_, "first", 5);
+	guest_tcp_run(&b->t);
+	assert_int_not_equal(b->t.snd_una, b->t.snd_nxt);
+	fake_clock_advance(&b->net.clock, MS(2));
+	guest_tcp_run(&b->t);
+	assert_int_equal(b->t.snd_una, b->t.snd_nxt);
+	for (int i = 0; i < 200; i++) {
+		fake_net_run(&b->net, i & 1 ? MS(30) : 0);      /* a write now and then is no stream */
+		guest_tcp_send(&b->t, TCP_ACK_ | TCP_PSH_, "next", 4);
+		guest_tcp_run(&b->t);
+		assert_int_equal(b->t.snd_una, b->t.snd_nxt);
+	}
 }
 
 static void a_host_that_does_not_read_closes_the_window_and_nothing_is_lost(void **state)
@@ -494,7 +528,9 @@ int main(void)
 		TEST(an_upload_arrives_whole),
 		TEST(a_gso_frame_is_taken_in_one_piece),
 		TEST(a_batch_of_segments_is_one_write_and_one_ack),
-		TEST(a_stream_of_small_writes_gets_few_acks_and_a_dialogue_all),
+		TEST(a_stream_of_small_writes_gets_few_acks),
+		TEST(an_answer_that_comes_soon_carries_the_ack),
+		TEST(a_guest_that_waits_for_each_ack_waits_once),
 		TEST(a_host_that_does_not_read_closes_the_window_and_nothing_is_lost),
 		TEST(a_full_card_makes_the_data_wait),
 		TEST(many_downloads_at_once_do_not_stall_on_the_queue),
