@@ -16,7 +16,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { IPV6_MTU_MIN = 1280 };
+enum {
+	IPV6_MTU_MIN = 1280,
+	QUEUE_MAX = 10000,              /* frames that wait for us: the kernel drops what comes above it, 1000 by default */
+};
 
 struct request {
 	union {
@@ -67,14 +70,16 @@ static int ask(const struct request *q)
 
 static int link_up(unsigned index, uint32_t mtu, bool up)
 {
-	unsigned flags = up ? IFF_UP : 0;
+	uint32_t flags = up ? IFF_UP : 0, queue = QUEUE_MAX;
 	struct ifinfomsg m = { .ifi_family = AF_UNSPEC, .ifi_index = (int)index, .ifi_flags = flags,
 			       .ifi_change = flags };
 	struct request q;
 
 	begin(&q, RTM_NEWLINK, 0, &m, sizeof(m));
-	if (mtu)
+	if (mtu) {                      /* the TAP, not loopback */
 		attribute(&q, IFLA_MTU, &mtu, sizeof(mtu));
+		attribute(&q, IFLA_TXQLEN, &queue, sizeof(queue));
+	}
 	return ask(&q);
 }
 
