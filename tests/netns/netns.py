@@ -131,6 +131,7 @@ class World:
         sh("sysctl -qw net.ipv4.ping_group_range='0 2147483647' || sysctl -qw net.ipv4.ping_group_range='0 0'")
         for setting in ("route.error_cost=0", "icmp_msgs_per_sec=100000", "icmp_msgs_burst=10000"):  # where there are such
             subprocess.run(["nsenter", "-t", str(self.router.pid), "-n", "sysctl", "-qw", "net.ipv4." + setting], capture_output=True)
+        sh("ping -6 -c 1 -w 5 2001:db8:2::1 >/dev/null; ping -c 1 -w 5 %s >/dev/null" % FAR)      # until the links are up and all are known
         self.private_tun()
 
     def private_tun(self):

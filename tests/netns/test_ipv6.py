@@ -128,10 +128,10 @@ def dhcpcd_configures_both_families():
 def ping6_works_near_and_far_in_all_sizes():
     with Guest() as g:
         for host in ("fec0::2", "fec0::3", "fe80::2%tap0", OUTER6, ROUTER6, FAR6):
-            expect("3 received", g.run("ping -6 -c 3 -i 0.01 -W 2 " + host).ok().out)
+            expect("3 received", g.run("ping -6 -c 3 -i 0.05 -w 5 " + host).ok().out)
         for size in (0, 56, 1452, 1453, 8000, 65000):
             for host in ("fec0::2", FAR6):
-                r = g.run("ping -6 -c 2 -i 0.01 -W 2 -s %d -p a5c3 %s" % (size, host)).ok()
+                r = g.run("ping -6 -c 2 -i 0.05 -w 5 -s %d -p a5c3 %s" % (size, host)).ok()
                 check("wrong data" not in r.out and "2 received" in r.out, "%d bytes to %s: %s", size, host, r.out)
 
 
