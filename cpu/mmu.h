@@ -14,9 +14,17 @@ uint8_t fetch_byte_slow(struct cpu *c, uint64_t gpa);
 
 /* Empty TLBs of a new processor. */
 void mmu_init(struct cpu *c);
-/* Forget translations: all (keep_global: but those of global pages), or of one linear page. */
+/* Forget translations: all (keep_global: of the current address space, but for global pages), or of one linear page in it. */
 void tlb_flush(struct cpu *c, bool keep_global);
 void tlb_flush_page(struct cpu *c, uint64_t linear);
+/* Of all address spaces but for global pages; of the one with this PCID; of a linear page in that. */
+void tlb_flush_spaces(struct cpu *c);
+void tlb_flush_pcid(struct cpu *c, unsigned pcid);
+void tlb_flush_pcid_page(struct cpu *c, unsigned pcid, uint64_t linear);
+/* CR3 was loaded.  keep: what is still known of the PCID that it names holds. */
+void tlb_switch(struct cpu *c, bool keep);
+/* Forget where code was fetched from. */
+void mmu_forget_fetches(struct cpu *c);
 /*
  * Enter the page of a data access by the running privilege: true: its tag for that access is there now.  Otherwise it faults
  * (nothing is raised) or is not for a TLB.  Uses no vector registers.

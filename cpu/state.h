@@ -107,7 +107,7 @@ struct tlb {
 	struct tlb_entry e[2][TLB_SIZE];        /* TLB_READ, TLB_WRITE */
 	struct tlb_page page[2][TLB_SIZE];
 	uint16_t local[1024];           /* slots filled with pages that are not global since the last flush, TLB_SIZE added for */
-	unsigned locals;                /* stores; more than fit: any may be */
+	unsigned locals;                /* stores: a ring, with the latest */
 	uint64_t large[16], huge[4];    /* filters: bits by address / 4 MB and / 1 GB, where parts of larger pages were filled in */
 };
 /* A tag that no address which selects this slot can match: its page number selects another slot. */
@@ -115,6 +115,20 @@ static inline uint64_t tlb_never(unsigned slot)
 {
 	return 1ull << 63 | (uint64_t)(slot ^ TLB_SIZE / 2) << 12;
 }
+
+/* An address space that a PCID names: what is remembered of it, and while it does not run also what of it was in the TLBs (tlb.c). */
+enum { TLB_SPACES = 8, TLB_KEPT = 256 };
+struct tlb_space {
+	uint16_t pcid;
+	uint8_t number;                 /* from 1 */
+	bool used;
+	uint64_t left;                  /* when it was left, in switches */
+	uint64_t dirs_epoch;            /* of those of cpu.dirs that are its */
+	uint32_t low_generation;        /* of xlat.low, the first low_seen pages of which are where this space has them */
+	unsigned low_seen;
+	unsigned kept;
+	struct tlb_kept { uint64_t linear, gpa; uint8_t *host; } page[TLB_KEPT];
+};
 
 enum {                                  /* bits of cpu.events, see cpu_event() */
 	EV_KICK = 1 << 0,               /* cpu_kick: cpu_run returns */
@@ -271,10 +285,13 @@ struct cpu {
 	struct { uint64_t gpa; uint8_t *host; bool writable, valid; } phys[512];  /* answers of ops->page for table walks */
 	/* Where the page table for 2 MB of long mode's addresses lies, and what the levels above permit; see dir_tag(). */
 	struct { uint64_t tag, table; bool writable, user, nx; } dirs[512];
-	uint64_t dirs_epoch;            /* of those that are valid; the others are forgotten by changing it */
+	uint64_t dirs_epoch;            /* the next that no space has yet */
+	struct tlb_space *space;        /* the one that runs */
+	uint64_t spaces_left;           /* switches so far */
+	struct tlb_space spaces[TLB_SPACES];
 	struct tlb tlbs[TLB_COUNT];
 	struct { uint16_t slot; uint8_t tlb, count; } tagged[4096];      /* by physical page: the slot with its write tag; count 2: several */
-	struct { uint64_t page, gpa; uint8_t *host; } itlb[2][256];
+	struct { uint64_t page, gpa; uint8_t *host; } itlb[2][256];     /* page: plus the number of its space */
 	void *indirect[IND_TABLES][65536];      /* by the low bits of RIP: where translated code for it may be; last: not cleared when made */
 };
 

@@ -45,19 +45,22 @@ void set_cr0(struct cpu *c, uint64_t v)
 
 void set_cr3(struct cpu *c, uint64_t v)
 {
-	bool pcide = c->s.cr4 & CR4_PCIDE;
+	bool keep = false;
 
 	if (long_mode(c)) {
-		if (v & ~((1ull << c->model->phys_bits) - 1) & ~(pcide ? 1ull << 63 : 0))
+		if (c->s.cr4 & CR4_PCIDE) {
+			keep = v >> 63;
+			v &= ~(1ull << 63);
+		}
+		if (v >> c->model->phys_bits)
 			fault_gp(c, 0);
-		v &= ~(1ull << 63);
 	} else {
 		v &= 0xffffffff;
 		if (c->s.cr0 & CR0_PG && c->s.cr4 & CR4_PAE && !mmu_load_pdptes(c, v))
 			fault_gp(c, 0);
 	}
 	c->s.cr3 = v;
-	tlb_flush(c, true);
+	tlb_switch(c, keep);
 }
 
 static uint64_t cr4_allowed(const struct cpu *c)
@@ -468,10 +471,12 @@ static void op_invpcid(struct cpu *c, const struct insn *i)
 	at = ld64(c, (linear + 8) & c->linear_mask);
 	if (type > 3 || (type < 2 && (pcid >> 12 || (pcid && !(c->s.cr4 & CR4_PCIDE)))) || (type == 0 && !canonical(at)))
 		fault_gp(c, 0);
-	if (type == 0)
-		tlb_flush_page(c, at);
-	else
-		tlb_flush(c, type == 3);
+	switch (type) {
+	case 0: tlb_flush_pcid_page(c, (unsigned)pcid, at); break;
+	case 1: tlb_flush_pcid(c, (unsigned)pcid); break;
+	case 2: tlb_flush(c, false); break;
+	default: tlb_flush_spaces(c); break;
+	}
 }
 
 /* --- fast system calls ------------------------------------------------------------------------------------------ */

@@ -38,17 +38,22 @@ static void unlink_it(struct xlat *x, struct link *l)
 	x->count.unlinks++;
 }
 
-static bool upper(uint64_t rip) { return rip >> 63; }
+/* Where kernels lie.  What lies elsewhere than it should costs time, not more. */
+static bool upper(const struct cpu *c, uint64_t rip)
+{
+	return long_mode(c) ? rip >> 63 : rip >= 0xc0000000;
+}
 
 /* Slots that lead to either half of the addresses, or both. */
-static void reset_slots(struct xlat *x, bool kernel, bool user)
+static void reset_slots(struct cpu *c, bool kernel, bool user)
 {
+	struct xlat *x = c->x;
 	unsigned k, kept = 0;
 
 	for (k = 0; k < x->slots_used; k++) {
 		struct link *l = x->slots[k];
 
-		if (l->to && !(upper(l->rip) ? kernel : user)) {
+		if (l->to && !(upper(c, l->rip) ? kernel : user)) {
 			x->slots[kept++] = l;
 			continue;
 		}
@@ -105,7 +110,7 @@ void xlat_link(struct cpu *c, struct link *l, struct xblock *to)
 		return;
 	if (l->slot && !l->listed) {
 		if (x->slots_used == ARRAY_SIZE(x->slots))
-			reset_slots(x, true, true);
+			reset_slots(c, true, true);
 		x->slots[x->slots_used++] = l;
 		l->listed = true;
 	}
@@ -146,6 +151,12 @@ void xlat_drop(struct cpu *c, struct block *block)
 	x->count.drops++;
 }
 
+static void forget_low(struct xlat *x)
+{
+	x->lows = 0;
+	x->low_generation++;
+}
+
 void xlat_reset(struct cpu *c)
 {
 	struct xlat *x = c->x;
@@ -161,24 +172,26 @@ void xlat_reset(struct cpu *c)
 	memset(x->exec_pages, 0, sizeof(x->exec_pages));
 	memset(x->exec_gigs, 0, sizeof(x->exec_gigs));
 	x->kernel_local = false;
-	x->lows = 0;
-	for (k = 0; k < ARRAY_SIZE(c->itlb[0]); k++)            /* so that xlat_fetched() hears of every page again */
-		c->itlb[0][k].page = c->itlb[1][k].page = 1;
+	forget_low(x);
+	mmu_forget_fetches(c);          /* so that xlat_fetched() hears of every page again */
 }
 
 static unsigned page_hash(uint64_t page) { return (unsigned)(page ^ page >> 12 ^ page >> 24) & 4095; }
 
-/* Pages of the lower half that links lead to: all still where they were? */
+/* Pages of the lower half that links lead to: all still where they were?  Those that this space was asked for before are. */
 static bool low_is_same(struct cpu *c)
 {
 	const struct xlat *x = c->x;
-	unsigned k;
+	struct tlb_space *s = c->space;
+	unsigned k, seen = s->low_generation == x->low_generation ? s->low_seen : 0;
 
 	if (x->lows > ARRAY_SIZE(x->low))
 		return false;
-	for (k = x->lows; k-- > 0;)
+	for (k = x->lows; k-- > seen;)
 		if (!code_is_at(c, x->low[k].linear, x->low[k].user, x->low[k].gpa))
 			return false;
+	s->low_seen = x->lows;
+	s->low_generation = x->low_generation;
 	return true;
 }
 
@@ -206,25 +219,26 @@ void xlat_fetched(struct cpu *c, uint64_t linear, uint64_t gpa, bool global, boo
 	x->exec_pages[h / 64] |= 1ull << h % 64;
 	if (large)
 		x->exec_gigs[linear >> 30 >> 6 & 3] |= 1ull << (linear >> 30 & 63);
-	if (upper(linear) ? !global : c->s.cpl != 3)
+	if (upper(c, linear) ? !global : c->s.cpl != 3)
 		x->kernel_local = true;
-	if (!upper(linear))
+	if (!upper(c, linear))
 		note_low(x, linear, gpa, c->s.cpl == 3);
 }
 
 void xlat_map_changed(struct cpu *c, bool keep_global)
 {
 	struct xlat *x = c->x;
-	bool kernel = !keep_global || x->kernel_local || !long_mode(c), user = kernel || !low_is_same(c);
+	bool kernel = !keep_global || x->kernel_local, user = kernel || !low_is_same(c);
 	unsigned t;
 
 	if (!user)
 		return;
-	reset_slots(x, kernel, true);
+	reset_slots(c, kernel, true);
 	for (t = 0; t < IND_TABLES; t++)
 		if (kernel || t % 3 == 1)
 			reset_table(c, t);
-	x->lows = 0;
+	forget_low(x);
+	mmu_forget_fetches(c);
 	if (kernel) {
 		x->kernel_local = false;
 		memset(x->exec_pages, 0, sizeof(x->exec_pages));
@@ -239,5 +253,5 @@ bool xlat_page_changed(struct cpu *c, uint64_t linear)
 
 	if (!(x->exec_pages[h / 64] >> h % 64 & 1) && !(x->exec_gigs[linear >> 30 >> 6 & 3] >> (linear >> 30 & 63) & 1))
 		return false;
-	return upper(linear) || x->kernel_local || !low_is_same(c);
+	return upper(c, linear) || x->kernel_local || !low_is_same(c);
 }

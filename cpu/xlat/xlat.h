@@ -114,6 +114,7 @@ struct xlat {
 	bool kernel_local;              /* code of the upper half was fetched from a page that is not global, or supervisor code of the lower */
 	struct { uint64_t linear, gpa; bool user; } low[64];    /* pages of the lower half that code was fetched from, */
 	unsigned lows;                  /* while they fit */
+	uint32_t low_generation;        /* how often there were new ones */
 	bool bmi2;                      /* the host has it */
 	bool loose;                     /* blocks are not chained, for the log */
 	bool exact;                     /* flags are never dead: every exception and interrupt shows the true ones */

@@ -19,6 +19,31 @@ CODE(noncanonical_store, 64, "mov rax, 0x0001000000200000\n mov [rax], rbx\n hlt
 CODE(noncanonical_stack, 64, "mov rsp, 0x800000001000\n push rax\n hlt");
 CODE(noncanonical_jump, 64, "mov rax, 0x800000000000\n jmp rax\n hlt");
 
+/*
+ * The page at 0x400000 is looked at with PCID 0, its entry is changed with PCID 1, and with PCID 0 again it is looked at once
+ * more: what is kept shows the old page.  INVPCID by R8 and [R9] comes last, or with PCID 1.
+ */
+CODE(there_and_back, 64, "mov eax, [0x400000]\n mov rcx, cr3\n lea rdx, [rcx + 1]\n mov cr3, rdx\n mov qword ptr [0xa010], 0x600087\n"
+     "mov ebx, [0x400000]\n bts rcx, 63\n mov cr3, rcx\n mov esi, [0x400000]\n invpcid r8, [r9]\n mov edi, [0x400000]\n hlt");
+CODE(from_outside, 64, "mov eax, [0x400000]\n mov rcx, cr3\n lea rdx, [rcx + 1]\n mov cr3, rdx\n mov qword ptr [0xa010], 0x600087\n"
+     "invpcid r8, [r9]\n bts rcx, 63\n mov cr3, rcx\n mov esi, [0x400000]\n hlt");
+CODE(back_with_flush, 64, "mov eax, [0x400000]\n mov rcx, cr3\n lea rdx, [rcx + 1]\n mov cr3, rdx\n mov qword ptr [0xa010], 0x600087\n"
+     "mov cr3, rcx\n mov esi, [0x400000]\n hlt");
+CODE(invlpg_elsewhere, 64, "mov eax, [0x400000]\n mov rcx, cr3\n lea rdx, [rcx + 1]\n mov cr3, rdx\n mov qword ptr [0xa010], 0x600087\n"
+     "mov ebx, [0x400000]\n mov qword ptr [0xa010], 0x800087\n invlpg [0x400000]\n mov edi, [0x400000]\n bts rcx, 63\n mov cr3, rcx\n"
+     "mov esi, [0x400000]\n hlt");
+/* R8: the bits of CR4 that change, and change back. */
+CODE(toggled, 64, "mov eax, [0x400000]\n mov rcx, cr3\n lea rdx, [rcx + 1]\n mov cr3, rdx\n mov qword ptr [0xa010], 0x600087\n"
+     "bts rcx, 63\n mov cr3, rcx\n mov rbx, cr4\n xor rbx, r8\n mov cr4, rbx\n xor rbx, r8\n mov cr4, rbx\n mov esi, [0x400000]\n hlt");
+CODE(noflush_without_pcide, 64, "mov rcx, cr3\n bts rcx, 63\n mov cr3, rcx\n hlt");
+CODE(returns, 64, "mov eax, 1\n ret");
+CODE(written_and_run, 64, "mov ebp, 0x400000\n mov byte ptr [0x400010], 7\n mov rcx, cr3\n lea rdx, [rcx + 1]\n mov cr3, rdx\n call rbp\n"
+     "mov esi, eax\n bts rcx, 63\n mov cr3, rcx\n mov dword ptr [0x400001], 2\n call rbp\n hlt");
+/* PCIDs 0 to 11, the odd ones with tables of their own: each must see its own data and code, which are 1 and 2. */
+CODE(many_spaces, 64, "mov ebp, 0x400000\n xor ebx, ebx\n mov edi, 600\n 1: mov eax, edi\n xor edx, edx\n mov ecx, 12\n div ecx\n"
+     "mov r8d, edx\n and r8d, 1\n mov ecx, r8d\n shl ecx, 12\n lea rcx, [rcx * 4 + rdx + 0x8000]\n bts rcx, 63\n mov cr3, rcx\n"
+     "call rbp\n inc r8d\n cmp eax, r8d\n jne 2f\n cmp [0x600000], eax\n jne 2f\n mov [0x600008], eax\n dec edi\n jnz 1b\n inc ebx\n 2: hlt");
+
 /* The 2 MB page at 0x400000 of the identity map. */
 static void set_page(uint64_t entry)
 {
@@ -184,6 +209,130 @@ static void a_load_of_cr3_forgets_other_pages(void **state)
 	assert_int_equal(regs().gpr[0], 5);
 }
 
+/* Pages of 0x400000 that hold 5 (mapped at first), 6 and 8; PCIDs on. */
+static void start_pcid(const uint8_t *code, const uint8_t *end, unsigned type, unsigned pcid, uint64_t linear)
+{
+	start64(code, end);
+	put_le32(m->ram + 0x400000, 5);
+	put_le32(m->ram + 0x600000, 6);
+	put_le32(m->ram + 0x800000, 8);
+	put_le64(m->ram + 0x40000, pcid);
+	put_le64(m->ram + 0x40008, linear);
+	set_reg_value(8, type);
+	set_reg_value(9, 0x40000);
+	set_cr4(1 << 17 | 1 << 7);
+}
+#define START_PCID(code, type, pcid, linear) start_pcid(code, code##_end, type, pcid, linear)
+
+static void what_a_pcid_had_is_kept_while_others_run(void **state)
+{
+	(void)state;
+	START_PCID(there_and_back, 1, 0, 0);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(regs().gpr[0], 5);
+	assert_int_equal(regs().gpr[3], 6);
+	assert_int_equal(regs().gpr[6], 5);
+	assert_int_equal(regs().gpr[7], 6);
+	START_PCID(back_with_flush, 0, 0, 0);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(regs().gpr[6], 6);
+	START_PCID(invlpg_elsewhere, 0, 0, 0);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(regs().gpr[3], 6);
+	assert_int_equal(regs().gpr[7], 8);
+	assert_int_equal(regs().gpr[6], 5);
+}
+
+/* What PCID 0 sees after INVPCID: 5 if it is as before. */
+static uint64_t invpcid_leaves(unsigned type, unsigned pcid, uint64_t linear, bool outside, bool global)
+{
+	if (outside)
+		START_PCID(from_outside, type, pcid, linear);
+	else
+		START_PCID(there_and_back, type, pcid, linear);
+	if (global)
+		set_page(0x400187);
+	assert_int_equal(run(), NO_VECTOR);
+	return regs().gpr[outside ? 6 : 7];
+}
+
+static void invpcid_forgets_what_its_type_says(void **state)
+{
+	unsigned outside;
+
+	(void)state;
+	for (outside = 0; outside < 2; outside++) {
+		assert_int_equal(invpcid_leaves(0, 0, 0x400000, outside, false), 6);
+		assert_int_equal(invpcid_leaves(0, 0, 1 << 30, outside, false), 5);
+		assert_int_equal(invpcid_leaves(0, 2, 0x400000, outside, false), 5);
+		assert_int_equal(invpcid_leaves(1, 0, 0, outside, false), 6);
+		assert_int_equal(invpcid_leaves(1, 3, 0, outside, false), 5);
+		assert_int_equal(invpcid_leaves(2, 0, 0, outside, false), 6);
+		assert_int_equal(invpcid_leaves(3, 0, 0, outside, false), 6);
+		assert_int_equal(invpcid_leaves(1, 0, 0, outside, true), 5);
+		assert_int_equal(invpcid_leaves(3, 0, 0, outside, true), 5);
+		assert_int_equal(invpcid_leaves(2, 0, 0, outside, true), 6);
+	}
+}
+
+static void invpcid_refuses_what_is_reserved(void **state)
+{
+	(void)state;
+	START_PCID(there_and_back, 4, 0, 0);
+	assert_int_equal(run(), 13);
+	START_PCID(there_and_back, 1, 0x1000, 0);
+	assert_int_equal(run(), 13);
+	START_PCID(there_and_back, 0, 0, 1ull << 50);
+	assert_int_equal(run(), 13);
+}
+
+static void changes_of_pge_and_pcide_forget_all(void **state)
+{
+	(void)state;
+	START_PCID(toggled, 0, 0, 0);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(regs().gpr[6], 5);
+	START_PCID(toggled, 1 << 7, 0, 0);
+	set_page(0x400187);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(regs().gpr[6], 6);
+	START_PCID(toggled, 1 << 17, 0, 0);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(regs().gpr[6], 6);
+	START64(noflush_without_pcide);
+	assert_int_equal(run(), 13);
+}
+
+static void a_page_that_was_run_meanwhile_is_still_watched(void **state)
+{
+	(void)state;
+	START_PCID(written_and_run, 0, 0, 0);
+	PUT_CODE(m, 0x400000, returns);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(regs().gpr[6], 1);
+	assert_int_equal(regs().gpr[0], 2);
+}
+
+static void more_spaces_than_are_kept_see_their_own_pages(void **state)
+{
+	(void)state;
+	START_PCID(many_spaces, 0, 0, 0);
+	memcpy(m->ram + 0xc000, m->ram + 0x8000, 0x3000);
+	put_le64(m->ram + 0xc000, 0xd007);
+	put_le64(m->ram + 0xd000, 0xe007);
+	put_le64(m->ram + 0xe000 + 8 * 2, 0x800087);
+	put_le64(m->ram + 0xe000 + 8 * 3, 0xa00087);
+	PUT_CODE(m, 0x400000, returns);
+	PUT_CODE(m, 0x800000, returns);
+	m->ram[0x800001] = 2;
+	put_le32(m->ram + 0x600000, 1);
+	put_le32(m->ram + 0xa00000, 2);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(regs().gpr[3], 1);
+	assert_int_equal(le32(m->ram + 0x600008), 1);
+	assert_int_equal(le32(m->ram + 0xa00008), 2);
+}
+
 static void noncanonical_addresses_are_refused(void **state)
 {
 	(void)state;
@@ -306,7 +455,10 @@ int main(void)
 		TEST(write_protect_off_lets_the_supervisor_store), TEST(reserved_bits_fault),
 		TEST(smep_and_smap_keep_the_supervisor_off_user_pages), TEST(accessed_and_dirty_are_set),
 		TEST(store_across_a_missing_page_writes_nothing), TEST(global_pages_survive_cr3_but_not_invlpg),
-		TEST(a_load_of_cr3_forgets_other_pages), TEST(noncanonical_addresses_are_refused),
+		TEST(a_load_of_cr3_forgets_other_pages), TEST(what_a_pcid_had_is_kept_while_others_run),
+		TEST(invpcid_forgets_what_its_type_says), TEST(invpcid_refuses_what_is_reserved),
+		TEST(changes_of_pge_and_pcide_forget_all), TEST(a_page_that_was_run_meanwhile_is_still_watched),
+		TEST(more_spaces_than_are_kept_see_their_own_pages), TEST(noncanonical_addresses_are_refused),
 		TEST(jump_to_a_noncanonical_address_faults_at_the_jump), TEST(two_levels_and_4mb_pages),
 		TEST(pae_has_three_levels_and_refuses_high_bits), TEST(devices_are_read_and_written_at_their_width),
 		TEST(a20_masks_bit_20),
