@@ -28,25 +28,25 @@ static unsigned from_epoll(uint32_t e)
 	       (e & (EPOLLERR | EPOLLHUP) ? LOOP_HUP : 0) | (e & EPOLLPRI ? LOOP_PRI : 0);
 }
 
-static void drain_wake(void *owner, unsigned events)
+/* Being there is all.  Nothing is read: edge-triggered, each store to the counter is reported once. */
+static void woken(void *owner, unsigned events)
 {
-	struct loop *l = owner;
-	uint64_t n;
-
+	(void)owner;
 	(void)events;
-	while (read(l->wake, &n, sizeof(n)) < 0 && errno == EINTR)
-		;
 }
 
 struct loop *loop_new(void)
 {
 	struct loop *l = calloc(1, sizeof(*l));
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET };
 
 	if (!l)
 		return NULL;
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	l->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l->epoll < 0 || l->wake < 0 || loop_add(l, &l->wake_fd, l->wake, LOOP_READ, drain_wake, l) < 0) {
+	l->wake_fd = (struct loop_fd){ .loop = l, .fd = l->wake, .ready = woken };
+	e.data.ptr = &l->wake_fd;
+	if (l->epoll < 0 || l->wake < 0 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->wake, &e) < 0) {
 		int saved = errno;
 
 		loop_free(l);
@@ -112,7 +112,7 @@ void loop_wake(struct loop *l)
 	(void)n;                        /* a full counter wakes as well */
 }
 
-int loop_poll(struct loop *l, uint64_t timeout_ns)
+int loop_wait(struct loop *l, uint64_t timeout_ns)
 {
 	struct timespec ts = { (time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000) };
 	int n;
@@ -122,10 +122,14 @@ int loop_poll(struct loop *l, uint64_t timeout_ns)
 	if (n < 0 && errno == ENOSYS)           /* kernels before 5.11 know milliseconds only */
 		n = epoll_wait(l->epoll, l->batch, sizeof(l->batch) / sizeof(l->batch[0]),
 			       timeout_ns == UINT64_MAX ? -1 : (int)((timeout_ns + 999999) / 1000000));
-	if (n <= 0)
-		return 0;
-	l->count = n;
-	for (l->at = 0; l->at < l->count;) {
+	l->at = 0;
+	l->count = n > 0 ? n : 0;
+	return l->count;
+}
+
+void loop_dispatch(struct loop *l)
+{
+	while (l->at < l->count) {
 		struct epoll_event *e = &l->batch[l->at++];
 		struct loop_fd *f = e->data.ptr;
 
@@ -133,5 +137,12 @@ int loop_poll(struct loop *l, uint64_t timeout_ns)
 			f->ready(f->owner, from_epoll(e->events));
 	}
 	l->at = l->count = 0;
+}
+
+int loop_poll(struct loop *l, uint64_t timeout_ns)
+{
+	int n = loop_wait(l, timeout_ns);
+
+	loop_dispatch(l);
 	return n;
 }

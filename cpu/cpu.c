@@ -99,7 +99,7 @@ void cpu_event(struct cpu *c, unsigned events)
 	atomic_fetch_or(&c->events, events);
 	if (c->all->config.icount)
 		c->leave = true;        /* taken behind this instruction, whichever engine runs it and however long its block */
-	if (!atomic_exchange(&c->attention, 1) && c->x)
+	if (!atomic_exchange(&c->attention, 1) && c->x && !atomic_load(&c->away))
 		xlat_interrupt(c);
 	if (!atomic_load(&c->in_guest))
 		c->all->ops->wake(c->all->owner, c);
@@ -539,6 +539,7 @@ enum cpu_exit cpu_run(struct cpu *c, uint64_t budget)
 	c->retired += (uint64_t)c->left;
 	if (c->x)
 		xlat_enter_thread(c);
+	atomic_store(&c->away, false);          /* before run() looks at the events */
 	outside_end(c);
 	lapic_timer_service(&c->apic, c->all->ops->now(c->all->owner));
 	do {
@@ -549,6 +550,7 @@ enum cpu_exit cpu_run(struct cpu *c, uint64_t budget)
 			break;
 		outside_end(c);
 	} while (true);
+	atomic_store(&c->away, true);
 	c->cur = NULL;
 	c->block = NULL;
 	c->retired -= (uint64_t)c->left;

@@ -267,6 +267,7 @@ struct cpu {
 	uint64_t retired;               /* when the budget began, plus it: instructions = retired - left */
 	atomic_uint events;
 	atomic_bool in_guest;           /* touching guest memory through cached pages */
+	atomic_bool away;               /* not in cpu_run: there is nobody to interrupt */
 	jmp_buf on_fault;
 	uint8_t fault_vector;
 	uint32_t fault_code;

@@ -5,6 +5,10 @@
  * on its futex word `wake`, which every waker increments, until its own APIC deadline.  The loop thread sleeps in
  * loop_poll until the first of all deadlines; `until` says until when, and others wake it only if it is not 0. Order
  * of locks: the machine lock is never held while waiting for processors to park.
+ *
+ * Before either sleeps it looks for a while whether it need not: a dialogue between guest and loop then costs neither a
+ * system call nor the time in which a sleeping core wakes up.  How long is learnt from the last sleeps (struct patience), so
+ * who idles does not look at all.
  */
 #include "emu/run.h"
 
@@ -29,14 +33,32 @@ enum {
 	CPUS_MAX = 8,
 	SLICE = 20000000,               /* instructions per cpu_run; kicks end it long before */
 	ICOUNT_SLICE = 200000,          /* between looks at the host's descriptors */
+	LOOKS = 32,                     /* between looks at the time */
+	WAKE_ASLEEP = 1, WAKE_COUNT = 2,
+};
+
+#define PATIENCE_MIN US(5)
+#define PATIENCE_MAX US(50)
+#define PREEMPTED US(100)               /* between two looks: the core was taken away */
+#define PENALTY MS(20)
+
+/*
+ * How long one looks before one sleeps: longer when the last sleeps were so short that looking on had been better, not at
+ * all for a while when somebody else needed the core meanwhile.
+ */
+struct patience {
+	bool allowed;
+	uint64_t ns;
+	uint64_t looked;                /* the time of the last look */
+	uint64_t not_before;
 };
 
 struct vcpu {
 	struct run *run;
 	struct cpu *cpu;
 	pthread_t thread;
-	_Atomic uint32_t wake;          /* futex; counts reasons to look again */
-	atomic_bool asleep;
+	_Atomic uint32_t wake;          /* futex; counts reasons to look again; bit 0: someone sleeps on it */
+	struct patience patience;
 	_Atomic uint64_t deadline;      /* of its APIC timer */
 };
 
@@ -59,6 +81,8 @@ struct run {
 	bool running, started;
 
 	_Atomic uint64_t until;         /* when the loop wakes by itself; 0: it is awake */
+	atomic_bool looking;            /* it sees `until` become 0 by itself */
+	struct patience patience;
 	_Atomic uint64_t stopped_at;    /* virtual time while it stands still, else CLOCK_NEVER */
 	_Atomic uint64_t offset;        /* host monotonic minus virtual time */
 	uint64_t skipped;               /* icount: idle time that was passed over */
@@ -95,6 +119,13 @@ uint64_t run_now(void *run)
 	return at != CLOCK_NEVER ? at : monotonic() - atomic_load_explicit(&r->offset, memory_order_relaxed);
 }
 
+/* Whoever sets `until` to 0 calls this. */
+static void rouse(struct run *r)
+{
+	if (!atomic_load(&r->looking))
+		loop_wake(r->loop);
+}
+
 /* A timer of the machine's clock moved forward, or a bell rang: any thread, the machine lock held or not. */
 static void machine_earlier(void *owner)
 {
@@ -103,7 +134,7 @@ static void machine_earlier(void *owner)
 	if (r->current)
 		cpu_kick(r->current->cpu);      /* its budget reached to the old deadline */
 	if (!on_loop_thread && atomic_exchange(&r->until, 0))
-		loop_wake(r->loop);
+		rouse(r);
 }
 
 static void loop_earlier(void *owner)
@@ -319,7 +350,7 @@ static void op_deadline(void *owner, struct cpu *c, uint64_t ns)
 		if (r->current)
 			cpu_kick(r->current->cpu);
 	} else if (ns < atomic_load(&r->until) && atomic_exchange(&r->until, 0)) {
-		loop_wake(r->loop);
+		rouse(r);
 	}
 }
 
@@ -330,8 +361,11 @@ static void futex_wake(_Atomic uint32_t *word)
 
 static void wake_vcpu(struct vcpu *v)
 {
-	atomic_fetch_add(&v->wake, 1);
-	if (atomic_load(&v->asleep))
+	uint32_t old = atomic_load(&v->wake);
+
+	while (!atomic_compare_exchange_weak(&v->wake, &old, (old & ~(uint32_t)WAKE_ASLEEP) + WAKE_COUNT))
+		;
+	if (old & WAKE_ASLEEP)
 		futex_wake(&v->wake);
 }
 
@@ -379,27 +413,94 @@ const struct cpu_ops *run_cpu_ops(void)
 	return &ops;
 }
 
+static void look_begins(struct patience *p, uint64_t now)
+{
+	p->looked = now;
+}
+
+/* Whether there is time for one more look. */
+static bool look_again(struct patience *p, uint64_t end)
+{
+	uint64_t now = monotonic();
+	bool preempted = now - p->looked > PREEMPTED;
+
+	p->looked = now;
+	if (preempted) {
+		p->ns = 0;
+		p->not_before = now + PENALTY;
+	}
+	return now < end && !preempted;
+}
+
+/* The sleep that began with `began` is over. */
+static void learn(struct patience *p, uint64_t began)
+{
+	uint64_t now = monotonic(), took = now - began;
+
+	if (took <= p->ns || !p->allowed || now < p->not_before)
+		return;
+	if (took <= 2 * PATIENCE_MAX)
+		p->ns = p->ns < PATIENCE_MIN ? PATIENCE_MIN : p->ns * 2 < PATIENCE_MAX ? p->ns * 2 : PATIENCE_MAX;
+	else
+		p->ns = p->ns / 2 < PATIENCE_MIN ? 0 : p->ns / 2;
+}
+
+/* A moment of looking. */
+static void relax(void)
+{
+	__builtin_ia32_pause();
+}
+
+/* Whether v has a reason to go on; `seen`: its `wake` when it came. */
+static bool halt_over(struct vcpu *v, uint32_t seen, bool dead)
+{
+	return atomic_load(&v->run->park) || atomic_load(&v->wake) != seen || (!dead && cpu_runnable(v->cpu));
+}
+
+/* True: no sleep is needed. */
+static bool look_around(struct vcpu *v, uint32_t seen, uint64_t began)
+{
+	uint64_t end = began + v->patience.ns;
+
+	look_begins(&v->patience, began);
+	do {
+		for (unsigned i = 0; i < LOOKS; i++) {
+			if (atomic_load_explicit(&v->wake, memory_order_acquire) != seen)
+				return true;
+			relax();
+		}
+	} while (look_again(&v->patience, end) && atomic_load(&v->deadline) > run_now(v->run));
+	return false;
+}
+
 /* Sleep until someone wakes v or its timer is due.  `dead`: after a triple fault nothing but the loop thread helps. */
 static void halt(struct vcpu *v, bool dead)
 {
 	struct run *r = v->run;
-	uint32_t seen;
+	uint32_t seen = atomic_load(&v->wake);
+	uint64_t began = monotonic();
 
-	atomic_store(&v->asleep, true);
-	seen = atomic_load(&v->wake);
-	while (!atomic_load(&r->park) && atomic_load(&v->wake) == seen && (dead || !cpu_runnable(v->cpu))) {
-		uint64_t deadline = atomic_load(&v->deadline), now = run_now(r);
-		struct timespec ts;
+	if (halt_over(v, seen, dead))
+		return;
+	if (v->patience.ns && !dead && look_around(v, seen, began))
+		return;
+	if (atomic_compare_exchange_strong(&v->wake, &seen, seen | WAKE_ASLEEP)) {
+		seen |= WAKE_ASLEEP;
+		while (!halt_over(v, seen, dead)) {
+			uint64_t deadline = atomic_load(&v->deadline), now = run_now(r);
+			struct timespec ts;
 
-		if (!dead && deadline <= now) {
-			cpu_kick(v->cpu);
-			break;
+			if (!dead && deadline <= now) {
+				cpu_kick(v->cpu);
+				break;
+			}
+			deadline = dead || deadline - now > S(3600) ? S(3600) : deadline - now;
+			ts = (struct timespec){ (time_t)(deadline / 1000000000), (long)(deadline % 1000000000) };
+			syscall(SYS_futex, (uint32_t *)&v->wake, FUTEX_WAIT_PRIVATE, seen, &ts, NULL, 0);
 		}
-		deadline = dead || deadline - now > S(3600) ? S(3600) : deadline - now;
-		ts = (struct timespec){ (time_t)(deadline / 1000000000), (long)(deadline % 1000000000) };
-		syscall(SYS_futex, (uint32_t *)&v->wake, FUTEX_WAIT_PRIVATE, seen, &ts, NULL, 0);
+		atomic_fetch_and(&v->wake, ~(uint32_t)WAKE_ASLEEP);
 	}
-	atomic_store(&v->asleep, false);
+	learn(&v->patience, began);
 }
 
 static void park(struct run *r)
@@ -603,6 +704,38 @@ static bool round_begins(struct run *r, uint64_t *next)
 	return true;
 }
 
+/* True: `until` has become 0, or a descriptor is ready; no sleep is needed. */
+static bool loop_looks(struct run *r, uint64_t began, uint64_t end)
+{
+	bool over;
+
+	look_begins(&r->patience, began);
+	atomic_store(&r->looking, true);
+	do {
+		over = loop_wait(r->loop, 0);
+		for (unsigned i = 0; i < LOOKS && !over; i++) {
+			over = atomic_load_explicit(&r->until, memory_order_acquire) == 0;
+			relax();
+		}
+	} while (!over && look_again(&r->patience, end));
+	atomic_store(&r->looking, false);
+	/* who made it 0 while we looked did not wake us */
+	return over || atomic_load(&r->until) == 0;
+}
+
+/* Wait for descriptors, for `until` to become 0, or for some time; `until` is 0 then. */
+static void wait_threaded(struct run *r, uint64_t ns)
+{
+	uint64_t began = monotonic();
+
+	if (!ns || !r->patience.ns || !loop_looks(r, began, began + (ns < r->patience.ns ? ns : r->patience.ns)))
+		loop_wait(r->loop, ns);
+	if (ns)
+		learn(&r->patience, began);
+	atomic_store(&r->until, 0);
+	loop_dispatch(r->loop);
+}
+
 static void loop_threaded(struct run *r)
 {
 	uint64_t next;
@@ -626,8 +759,7 @@ static void loop_threaded(struct run *r)
 		} else if (next > now) {
 			next = CLOCK_NEVER;     /* time stands still */
 		}
-		loop_poll(r->loop, next == CLOCK_NEVER ? UINT64_MAX : next > now ? next - now : 0);
-		atomic_store(&r->until, 0);
+		wait_threaded(r, next == CLOCK_NEVER ? UINT64_MAX : next > now ? next - now : 0);
 	}
 }
 
@@ -697,11 +829,23 @@ static void loop_icount(struct run *r)
 	}
 }
 
+/* Looking instead of sleeping is for hosts that have a core for it. */
+static void allow_patience(struct run *r)
+{
+	cpu_set_t set;
+	bool allowed = !r->cfg.icount && sched_getaffinity(0, sizeof(set), &set) == 0 && (unsigned)CPU_COUNT(&set) > r->count;
+
+	r->patience.allowed = allowed;
+	for (unsigned i = 0; i < r->count; i++)
+		r->vcpus[i].patience.allowed = allowed;
+}
+
 int run_main(struct run *r)
 {
 	unsigned made = 0;
 
 	r->started = true;
+	allow_patience(r);
 	if (!r->cfg.icount) {
 		for (; made < r->count; made++) {
 			int e = pthread_create(&r->vcpus[made].thread, NULL, vcpu_thread, &r->vcpus[made]);

@@ -130,6 +130,40 @@ static void a_wake_from_another_thread_ends_the_wait(void **state)
 	loop_free(l);
 }
 
+static void what_a_wait_found_is_dispatched_later_and_once(void **state)
+{
+	struct loop *l = loop_new();
+	struct end a;
+
+	(void)state;
+	open_end(&a);
+	loop_add(l, &a.watch, a.fd[0], LOOP_READ, ready, &a);
+	assert_int_equal(write(a.fd[1], "x", 1), 1);
+	assert_int_equal(loop_wait(l, UINT64_MAX), 1);
+	assert_int_equal(a.calls, 0);
+	loop_dispatch(l);
+	assert_int_equal(a.calls, 1);
+	loop_dispatch(l);
+	assert_int_equal(a.calls, 1);
+	loop_remove(&a.watch);
+	close_end(&a);
+	loop_free(l);
+}
+
+static void each_wake_ends_one_wait(void **state)
+{
+	struct loop *l = loop_new();
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		loop_wake(l);
+		loop_wake(l);
+		assert_int_equal(loop_poll(l, 0), 1);
+		assert_int_equal(loop_poll(l, 0), 0);
+	}
+	loop_free(l);
+}
+
 static void what_cannot_be_watched_is_an_error(void **state)
 {
 	struct loop *l = loop_new();
@@ -148,6 +182,8 @@ int main(void)
 		cmocka_unit_test(a_change_of_interest_takes_effect),
 		cmocka_unit_test(one_removed_by_another_of_the_same_batch_is_not_called),
 		cmocka_unit_test(a_wake_from_another_thread_ends_the_wait),
+		cmocka_unit_test(what_a_wait_found_is_dispatched_later_and_once),
+		cmocka_unit_test(each_wake_ends_one_wait),
 		cmocka_unit_test(what_cannot_be_watched_is_an_error),
 	};
 
