@@ -57,8 +57,8 @@
 #define TCP_MSS 65480                   /* the advertised one is min(this, mtu - 40) */
 #define LWIP_WND_SCALE 1
 #define TCP_RCV_SCALE 3
-#define TCP_WND (256 * 1024)            /* = RING_SIZE of tcp_flow.h: what a stalled host peer can make us hold */
-#define TCP_SND_BUF (512 * 1024)
+#define TCP_WND (256 * 1024)            /* what a stalled host peer can make us hold */
+#define TCP_SND_BUF (1024 * 1024)       /* = RING_SIZE of tcp_flow.h */
 #define TCP_SND_QUEUELEN 65000
 #define TCP_WND_UPDATE_THRESHOLD 0x7fffffff     /* tcp.c decides when a window update is due */
 #define TCP_OVERSIZE 0

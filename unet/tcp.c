@@ -298,13 +298,18 @@ void tcp_reuse(struct tcp_flow *f)
 
 /* --- work --------------------------------------------------------------------------------------------------------- */
 
+static bool may_read(const struct tcp_flow *f)
+{
+	return !f->host_eof && !f->chain[CHAIN_STARVED].on && !f->chain[CHAIN_BLOCKED].on && tcp_wants_read(f);
+}
+
 static void update_watch(struct tcp_flow *f)
 {
 	unsigned events = 0;
 
 	if (f->state != OPEN)
 		return;
-	if (!f->host_eof && !f->chain[CHAIN_STARVED].on && !f->chain[CHAIN_BLOCKED].on && tcp_wants_read(f))
+	if (may_read(f))
 		events |= LOOP_READ | LOOP_PRI;
 	if (f->backlog)
 		events |= LOOP_WRITE;
@@ -407,6 +412,9 @@ static void work_on(struct tcp_flow *f)
 		SOCK(u, shutdown, f->fd);
 		f->shut = true;
 	}
+	/* a socket that keeps us busy is read without being waited for; only the mark of urgent data must be looked for then */
+	if (f->more && may_read(f))
+		tcp_read_host(f, true);
 	output = tcp_push(f);
 	fin = tcp_fin_due(f);
 	output |= fin;

@@ -20,7 +20,7 @@
 
 enum {
 	RINGS_KEPT = 16,                /* free rings that stay allocated */
-	READ_ROOM = RING_SIZE / 4,      /* a socket is read again when its ring has this much room */
+	READ_ROOM = TCP_WND / 4,        /* a socket is read again when its ring has this much room */
 	IOV_BATCH = 128,
 	GSO_MIN = 500,                  /* an MSS below is not worth it (engine.c's output does not look) */
 	SEGMENT_MAX = 65480,            /* of a virtual MSS: an IP packet of 65535 bytes must hold it */
@@ -167,6 +167,12 @@ void tcp_ring_consume(struct ring *r, uint32_t len)
 	r->len -= len;
 }
 
+/* How much of what the host says may wait in a flow's ring. */
+static uint32_t ring_share(const struct unet *u)
+{
+	return u->rings <= RINGS_FULL ? RING_SIZE : TCP_WND;
+}
+
 /* --- guest to host ------------------------------------------------------------------------------------------------ */
 
 static void took(struct tcp_flow *f, uint32_t n)
@@ -295,6 +301,7 @@ void tcp_flush_pieces(struct unet *u)
 void tcp_read_host(struct tcp_flow *f, bool urgent)
 {
 	struct unet *u = f->u;
+	uint32_t share, room;
 	struct iovec iov[2];
 	ssize_t r;
 	int n;
@@ -305,16 +312,20 @@ void tcp_read_host(struct tcp_flow *f, bool urgent)
 		tcp_chain(f, CHAIN_STARVED);
 		return;
 	}
-	n = ring_runs(f->tx, f->tx->len, RING_SIZE - f->tx->len, iov);
-	if (!n)
+	share = ring_share(u);
+	room = f->tx->len < share ? share - f->tx->len : 0;
+	if (!room)
 		return;
+	n = ring_runs(f->tx, f->tx->len, room, iov);
 	/* the host stops reading before urgent data: here it begins, and it is one byte */
 	if (urgent && f->state == OPEN && f->pcb && SOCK(u, at_mark, f->fd) == 1) {
 		f->mark_seq = f->pcb->snd_lbb + f->tx->len - f->given + 1;
 		tcp_set_mark(f, true);
 		n = cut(iov, n, 1);
+		room = 0;
 	}
 	r = SOCK(u, receive, f->fd, iov, n, NULL);
+	f->more = r > 0 && (size_t)r == room;
 	if (r > 0) {
 		f->tx->len += (uint32_t)r;
 		f->bytes_out += (uint64_t)r;
@@ -397,5 +408,5 @@ void tcp_push_fin(struct tcp_flow *f)
 
 bool tcp_wants_read(const struct tcp_flow *f)
 {
-	return !f->tx || RING_SIZE - f->tx->len >= READ_ROOM;
+	return !f->tx || f->tx->len + READ_ROOM <= ring_share(f->u);
 }

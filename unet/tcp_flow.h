@@ -8,8 +8,9 @@
 enum {
 	LIST_OPEN = 0, LIST_CONNECTING = 1, LIST_LINGERING = 2, LIST_PROBED = 3,
 	LIST_RESOLVING = 4,             /* connecting to a resolver, which gives way to the next one soon */
-	RING_SIZE = TCP_WND,
+	RING_SIZE = 4 * TCP_WND,        /* so much may be under way to the guest: fewer, longer turns of guest and loop */
 	RINGS_MAX = 1024,
+	RINGS_FULL = 128,               /* beyond so many rings each is used up to TCP_WND only */
 	PIECES = 1024,
 	SYN_LEN = TCP_HLEN_MIN + 8,
 };
@@ -42,6 +43,7 @@ struct tcp_flow {
 	bool forwarded;                 /* opened by a client of the host's */
 	bool guest_fin, shut;           /* the guest closed its half; passed on to the host */
 	bool host_eof, fin_sent;        /* the same the other way */
+	bool more;                      /* the host's socket filled all the room it was given */
 	bool guest_reset, host_reset;
 	bool opened;                    /* work_on has seen it OPEN */
 	bool ack_wanted, kick;          /* tcp_output is due */

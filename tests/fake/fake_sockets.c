@@ -477,7 +477,7 @@ static int watch_(void *owner, int fd, struct loop_fd *w, unsigned events, void 
 
 static void rewatch_(void *owner, struct loop_fd *w, unsigned events)
 {
-	(void)owner;
+	get(owner, w->fd)->rewatches += w->events != events;
 	w->events = events;
 }
 

@@ -32,6 +32,7 @@ struct fake_socket {
 	struct sockaddr_storage local, peer;
 	char device[16];
 	struct loop_fd *watch;
+	unsigned rewatches;             /* times that the events asked for were changed */
 	/* what unet sent: a byte stream, or datagrams */
 	uint8_t *sent;
 	size_t sent_len, sent_room;

@@ -61,6 +61,16 @@ static void a_card_with_tso_gets_long_segments(void **state)
 	assert_int_equal(b->t.largest % 1460, 0);
 }
 
+static void a_stream_of_the_hosts_is_read_without_asking_for_events_each_time(void **state)
+{
+	struct tcp_bench *b = *state;
+
+	b->t.window = 1 << 18;
+	tcp_bench_open(b);
+	download(b, 8 << 20);
+	assert_true(tcp_bench_host(b)->rewatches < 12);
+}
+
 /* An MSS beyond half of what a segment may be leaves no multiple of it. */
 static void a_jumbo_mss_is_used_as_it_is(void **state)
 {
@@ -523,6 +533,7 @@ int main(void)
 		TEST(bytes_go_both_ways),
 		TEST(a_download_arrives_whole_in_segments_of_the_guests_mss),
 		TEST_TSO(a_card_with_tso_gets_long_segments),
+		TEST_TSO(a_stream_of_the_hosts_is_read_without_asking_for_events_each_time),
 		TEST_TSO(a_jumbo_mss_is_used_as_it_is),
 		TEST_TSO(a_small_window_is_never_overrun_and_never_stalls),
 		TEST(an_upload_arrives_whole),
