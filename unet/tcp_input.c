@@ -101,9 +101,11 @@ void tcp_guest_input(struct unet *u, struct packet *p)
 	key.guest_port = be16(h);
 	key.far_port = be16(h + 2);
 	f = (struct tcp_flow *)flow_find(&u->tcp, &key);
-	if ((h[13] & (FLAG_SYN | FLAG_ACK | FLAG_RST | FLAG_FIN)) == FLAG_SYN && syn_input(u, p, &key, f, h))
-		return;
-	f = (struct tcp_flow *)flow_find(&u->tcp, &key);
+	if ((h[13] & (FLAG_SYN | FLAG_ACK | FLAG_RST | FLAG_FIN)) == FLAG_SYN) {
+		if (syn_input(u, p, &key, f, h))
+			return;
+		f = (struct tcp_flow *)flow_find(&u->tcp, &key);        /* what was over is gone */
+	}
 	if (f && f->state == CONNECTING) {
 		if (h[13] & FLAG_RST) {         /* changed its mind */
 			f->guest_reset = true;

@@ -12,6 +12,7 @@ import subprocess
 import time
 
 SECONDS = float(os.environ.get("STACK_SECONDS", "3"))
+LOAD_SECONDS = 2
 ROUNDS = int(os.environ.get("STACK_ROUNDS", "3"))
 
 
@@ -19,6 +20,15 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+class Nothing:
+    """No network in between: what the two ends of a load take by themselves."""
+    host = "127.0.0.1"
+    process = None
+
+    def run(self, args, timeout=60):
+        return subprocess.run(args, capture_output=True, timeout=timeout)
 
 
 class Network:
@@ -100,6 +110,18 @@ class Load:
         m = re.match(rb"[\d.]+", done.stdout)
         return float(m.group()) if m else None
 
+    def rate(self, network, parallel):
+        """Connections a second, and the processor time of the network's process for each."""
+        before = busy(network)
+        rate = self.client(network, "conn", LOAD_SECONDS, parallel)
+        return (rate, (busy(network) - before) / LOAD_SECONDS / rate * 1e6) if rate else None
+
+    def round_trip(self, network, rounds=3000):
+        """Its median in us, and the processor time of the network's process for each."""
+        before = busy(network)
+        median_us = self.client(network, "rtt", rounds)
+        return (median_us, (busy(network) - before) / rounds * 1e6) if median_us else None
+
     def hold(self, network, count):
         p = subprocess.Popen(network.inside([self.program, "idle", network.host, str(self.port), str(count)]), stdin=subprocess.PIPE,
                              stdout=subprocess.PIPE)
@@ -127,13 +149,23 @@ def median(values):
     return statistics.median(values) if values else None
 
 
-def turns(networks, function):
-    """name -> median of function(network), the networks taking turns."""
+def take_turns(networks, function):
+    """name -> what function(network) returned each time, the networks taking turns."""
     got = {name: [] for name in networks}
     for _ in range(ROUNDS):
         for name, network in networks.items():
             got[name].append(function(network))
-    return {name: median(v) for name, v in got.items()}
+    return got
+
+
+def turns(networks, function):
+    return {name: median(v) for name, v in take_turns(networks, function).items()}
+
+
+def turns_of_two(networks, function):
+    """The same for a function that returns two figures."""
+    got = take_turns(networks, function)
+    return [{name: median(x[i] for x in v if x) for name, v in got.items()} for i in range(2)]
 
 
 def tell(report, name, unit, values, more_is_better=True):
@@ -153,9 +185,15 @@ def compare(report, ours, load, mtu):
         tell(report, "stack/%d/in" % mtu, "Gbit/s", turns(networks, lambda n: iperf(n, True)))
         if mtu == 1500:
             for parallel in (16, 128):
-                tell(report, "stack/connections/%d-at-once" % parallel, "1/s",
-                     turns(networks, lambda n: load.client(n, "conn", 2, parallel)))
-            tell(report, "stack/rtt", "us", turns(networks, lambda n: load.client(n, "rtt", 3000)), more_is_better=False)
+                name = "stack/connections/%d-at-once" % parallel
+                rates, costs = turns_of_two(dict(networks, none=Nothing()), lambda n: load.rate(n, parallel))
+                report(name + "/no network", "1/s", rates.pop("none"), None)
+                costs.pop("none")
+                tell(report, name, "1/s", rates)
+                tell(report, name + "/cpu", "us", costs, more_is_better=False)
+            times, costs = turns_of_two(networks, load.round_trip)
+            tell(report, "stack/rtt", "us", times, more_is_better=False)
+            tell(report, "stack/rtt/cpu", "us", costs, more_is_better=False)
     finally:
         for n in networks.values():
             n.__exit__()
@@ -167,10 +205,14 @@ def resident(network):
         return int(re.search(r"RssAnon:\s+(\d+)", f.read()).group(1))
 
 
-def processor(network):
-    with open("/proc/%d/stat" % network.process.pid) as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def busy(network):
+    """Seconds of processor time that its process has taken."""
+    total = 0
+    if network.process:
+        for thread in os.listdir("/proc/%d/task" % network.process.pid):
+            with open("/proc/%d/task/%s/schedstat" % (network.process.pid, thread)) as f:
+                total += int(f.read().split()[0])
+    return total / 1e9
 
 
 def idle_flows(report, ours, load, count=10000):
@@ -183,9 +225,9 @@ def idle_flows(report, ours, load, count=10000):
         try:
             report("stack/idle-flows/open", "flows", opened, None)
             report("stack/memory/idle-flow", "KB", (resident(beside) - before) / max(opened, 1), None)
-            start = processor(beside)
+            start = busy(beside)
             time.sleep(3)
-            report("stack/idle-flows/cpu", "% core", (processor(beside) - start) / 3 * 100, None)
+            report("stack/idle-flows/cpu", "% core", (busy(beside) - start) / 3 * 100, None)
             values = turns({"alone": alone, "beside": beside}, iperf)
             report("stack/idle-flows/out-beside (alone)", "Gbit/s", values["beside"], values["alone"])
         finally:
