@@ -25,30 +25,62 @@ static bool is_flat(const struct segment *s)
 	return s->limit == 0xffffffff && (s->attr & (SEG_P | SEG_S | SEG_CODE | SEG_DOWN | SEG_RW)) == (SEG_P | SEG_S | SEG_RW);
 }
 
+static bool is_down(const struct segment *s)
+{
+	return (s->attr & (SEG_P | SEG_CODE | SEG_DOWN)) == (SEG_P | SEG_DOWN);
+}
+
+enum { ALL_FLAT = KEY_FLAT_CS | KEY_FLAT_SS | KEY_FLAT_DS | KEY_FLAT_ES, EVERY_FLAT = ALL_FLAT | KEY_FS | KEY_GS };
+
 static uint32_t mode_key(const struct cpu *c)
 {
+	static const struct { uint8_t seg; uint32_t key; } data[] = {
+		{ SEG_SS, KEY_FLAT_SS }, { SEG_DS, KEY_FLAT_DS }, { SEG_ES, KEY_FLAT_ES },
+	};
 	const struct segment *s = c->s.seg;
+	unsigned k;
 	uint32_t key = c->s.cpl == 3 ? KEY_USER : c->s.cr4 & CR4_SMAP && !(c->s.flags & FLAG_AC) ? KEY_SMAP : 0;
 
 	if (c->s.cpl == 1 || c->s.cpl == 2)
 		key |= KEY_INNER;
 	if (long_mode(c) && s[SEG_CS].attr & SEG_L)
-		return key | KEY_64 | KEY_STACK32 | KEY_FLAT | KEY_FS | KEY_GS;
+		return key | KEY_64 | KEY_STACK32 | KEY_FLAT | ALL_FLAT | KEY_FS | KEY_GS;
 	if (real_or_v86(c))
 		key |= KEY_REAL;
 	if (s[SEG_CS].attr & SEG_DB)
 		key |= KEY_32;
 	if (s[SEG_SS].attr & SEG_DB)
 		key |= KEY_STACK32;
-	if (s[SEG_CS].base == 0 && s[SEG_CS].limit == 0xffffffff && is_flat(&s[SEG_SS]) && is_flat(&s[SEG_DS]) &&
-	    is_flat(&s[SEG_ES]) && !s[SEG_SS].base && !s[SEG_DS].base && !s[SEG_ES].base)
+	if (!s[SEG_CS].base && s[SEG_CS].limit == 0xffffffff && s[SEG_CS].attr & SEG_RW)
+		key |= KEY_FLAT_CS;
+	for (k = 0; k < ARRAY_SIZE(data); k++)
+		if (is_flat(&s[data[k].seg]) && !s[data[k].seg].base)
+			key |= data[k].key;
+	if ((key & ALL_FLAT) == ALL_FLAT)
 		key |= KEY_FLAT;
-	return key | (is_flat(&s[SEG_FS]) ? KEY_FS : 0) | (is_flat(&s[SEG_GS]) ? KEY_GS : 0);
+	key |= (is_flat(&s[SEG_FS]) ? KEY_FS : 0) | (is_flat(&s[SEG_GS]) ? KEY_GS : 0);
+	for (k = 0; k < 6 && (key & EVERY_FLAT) != EVERY_FLAT; k++)
+		if (is_down(&s[k]))
+			key |= KEY_DOWN;
+	return key;
+}
+
+static void set_bounds(const struct segment *s, struct bounds *b)
+{
+	bool there = s->attr & SEG_P, code = s->attr & SEG_CODE, rw = s->attr & SEG_RW;
+	int64_t last = is_down(s) ? (s->attr & SEG_DB ? 0xffffffff : 0xffff) :
+		       s->limit == 0xffffffff ? INT64_MAX /* an access may wrap there */ : (int64_t)s->limit;
+
+	b->base = s->base;
+	b->first = is_down(s) ? (uint64_t)s->limit + 1 : 0;
+	b->last[TLB_READ] = there && (rw || !code) ? last : -1;
+	b->last[TLB_WRITE] = there && rw && !code ? last : -1;
 }
 
 void cpu_mode_changed(struct cpu *c)
 {
 	uint32_t key = mode_key(c);
+	unsigned k;
 	bool step = c->s.flags & FLAG_TF || (c->s.dr[7] & 0xff && debug_fetch_armed(c));
 
 	if (key != c->key || step != c->step) {
@@ -61,6 +93,8 @@ void cpu_mode_changed(struct cpu *c)
 	c->linear_mask = long_mode(c) ? UINT64_MAX : 0xffffffff;
 	c->flat_base[SEG_FS] = c->s.seg[SEG_FS].base;
 	c->flat_base[SEG_GS] = c->s.seg[SEG_GS].base;
+	for (k = 0; k < 6 && (key & EVERY_FLAT) != EVERY_FLAT; k++)
+		set_bounds(&c->s.seg[k], &c->bounds[k]);
 	mmu_select_tlb(c);
 }
 

@@ -81,9 +81,21 @@ enum {
 	KEY_REAL = 1 << 7,              /* real or virtual-8086 mode: some instructions are not there */
 	KEY_SMAP = 1 << 8,              /* supervisor, and user pages are refused */
 	KEY_INNER = 1 << 9,             /* CPL 1 or 2 */
-	KEY_BITS = 10,
-	KEY_PLAIN = 1 << 14,            /* of a translated block: accesses do not share checks */
-	KEY_XLAT = 1 << 15,             /* of a block: it is the translator's */
+	KEY_FLAT_CS = 1 << 10, KEY_FLAT_SS = 1 << 11, KEY_FLAT_DS = 1 << 12, KEY_FLAT_ES = 1 << 13,     /* the parts of KEY_FLAT */
+	KEY_DOWN = 1 << 14,             /* a segment that expands down: bounds[].first counts */
+	KEY_BITS = 15,
+	KEY_PLAIN = 1 << 15,            /* of a translated block: accesses do not share checks */
+	KEY_XLAT = 1 << 16,             /* of a block: it is the translator's */
+	KEY_CS = 18,                    /* of a translated block whose CS is not flat: from this bit on, which CS it is */
+};
+
+/*
+ * What an access in a segment that is not flat is checked against: its offset is `first` or more, and the offset of its last
+ * byte (not cut to 32 bits) no more than last[], signed: -1 where no access is allowed.
+ */
+struct bounds {
+	uint64_t base, first;
+	int64_t last[2];                /* loads, stores */
 };
 
 /*
@@ -196,12 +208,13 @@ struct xlat_env {
 	uint32_t image;                 /* arithmetic flags as LAHF and SETO AL leave them in AX */
 	uint32_t mxcsr;                 /* the host's default */
 	uint64_t window[8];             /* host addresses of what a block touches more than once */
+	uint32_t cs;                    /* number of the code segment that is loaded, if it is not flat: xlat_segment() */
 	uint8_t fpu;                    /* vector state is on the host's units: 0 no, 1 x87 and SSE, 2 AVX too */
 	int32_t fill_error;             /* the last TLB fill that failed: error code of its page fault, -1: it was none */
 	uint32_t load_fpu;              /* it goes there with the next entry */
 	atomic_int thread;              /* that runs this processor, as the kernel numbers it */
 };
-enum { IND_TABLES = 6 };
+enum { IND_SEGMENTED = 6 /* code whose CS is not flat */, IND_TABLES };
 
 struct cpus {
 	struct cpus_config config;
@@ -245,6 +258,7 @@ struct cpu {
 	uint64_t addr_mask;             /* of linear addresses in flat code: 32 or 64 bits */
 	uint64_t flat_base[8];          /* by SEG_*: bases that flat code adds; ES CS SS DS are 0 */
 	uint64_t linear_mask;           /* of linear addresses in this mode of paging */
+	struct bounds bounds[6];        /* by SEG_*: of those that the key does not call flat */
 	uint32_t key;                   /* KEY_* of the current mode */
 	uint32_t jump_tag, jump_generation;
 	atomic_uint attention;          /* the run loop must look at events */

@@ -112,12 +112,12 @@ static uint64_t cut(uint64_t a, unsigned size)
 	return size == 8 ? a : size == 4 ? (uint32_t)a : (uint16_t)a;
 }
 
-/* The effective address, cut to the address size, to a host register. */
-static void gen_effective(struct gen *g, unsigned to)
+void gen_offset(struct gen *g, unsigned to)
 {
 	const struct insn *i = cur(g);
 	bool w = i->addrsize == 8;
 	int base = -1, index = -1;
+	unsigned to_cut = to;
 	struct rm m;
 
 	if (i->mem.moffs) {
@@ -137,30 +137,23 @@ static void gen_effective(struct gen *g, unsigned to)
 		return;
 	}
 	m = rm_index(base, index, (unsigned)__builtin_ctz(i->mem.scale | 16) & 3, i->mem.disp);
-	if (index < 0 && i->mem.disp == 0) {
+	if (index < 0 && i->mem.disp == 0 && i->addrsize == 2) {
+		to_cut = (unsigned)base;
+	} else if (index < 0 && i->mem.disp == 0) {
 		if (base != (int)to || !w)
 			emit_mov_rr(&g->b, w, to, (unsigned)base);
 	} else {
 		emit_lea(&g->b, w, to, m);
 	}
 	if (i->addrsize == 2)
-		emit_op(&g->b, 0x1b7, to, rm_reg((int)to));             /* MOVZX to, to16 */
+		emit_op(&g->b, 0x1b7, to, rm_reg((int)to_cut));         /* MOVZX to, to16 */
 }
 
-bool gen_linear(struct gen *g)
+uint64_t gen_target(const struct gen *g, unsigned k)
 {
-	const struct insn *i = cur(g);
+	uint64_t to = g->rip + g->at[k + 1] + g->insn[k].imm;
 
-	if (i->mem.vsib)
-		return false;
-	if (!g->wide && (i->mem.seg == SEG_CS || (i->mem.seg == SEG_FS && !(g->key & KEY_FS)) || (i->mem.seg == SEG_GS && !(g->key & KEY_GS))))
-		return false;
-	gen_effective(g, T0);
-	if (i->mem.seg == SEG_FS || i->mem.seg == SEG_GS) {
-		emit_load(&g->b, true, T1, rm_gs((int32_t)(offsetof(struct cpu, flat_base) + 8 * i->mem.seg)));
-		emit_lea(&g->b, g->wide, T0, rm_index(T0, T1, 0, 0));
-	}
-	return true;
+	return g->wide ? to : g->insn[k].opsize == 2 ? (uint16_t)to : (uint32_t)to;
 }
 
 struct out *gen_check_page(struct gen *g, unsigned span, bool write)
@@ -223,7 +216,7 @@ void gen_exit(struct gen *g, int cc, uint64_t rip)
 
 	*l = (struct link){ .rip = rip, .insn = (uint8_t)g->k, .saved = g->fl == FL_SAVED };
 	/* What begins at the end of a page may need the next one. */
-	l->slot = (rip ^ g->rip) >> 12 != 0 || (rip & 0xfff) > 4096 - 15;
+	l->slot = !gen_same_page(g, rip) || ((rip + g->cs) & 0xfff) > 4096 - 15;
 	g->link_field[g->links++] = cc >= 0 ? emit_jcc(&g->b, (unsigned)cc) : emit_jmp(&g->b);
 }
 
@@ -235,7 +228,9 @@ void gen_indirect(struct gen *g)
 	emit_op(&g->b, 0xc7, 0, ENV(branch));
 	emit32(&g->b, g->number << (ARG_INSN_BITS + ARG_SIZE_BITS) | g->k << ARG_SIZE_BITS);
 	entry.disp = (int32_t)(offsetof(struct cpu, indirect) + sizeof(g->c->indirect[0]) * g->xb->ind);
-	emit_op(&g->b, 0x1b7, T1, rm_reg(T0));                          /* MOVZX T1, T0 (16 bits) */
+	if (g->cs & 0xffff)
+		emit_lea(&g->b, false, T1, rm_base(T0, (int32_t)(g->cs & 0xffff)));
+	emit_op(&g->b, 0x1b7, T1, rm_reg(g->cs & 0xffff ? T1 : T0));    /* MOVZX (16 bits) */
 	emit_op(&g->b, 0xff, 4, entry);
 	g->ended = true;
 }
@@ -304,7 +299,7 @@ static uint32_t opcode_of(const struct insn *i)
 		op &= ~(0xffu << 16);
 	if (i->rex & 8)
 		op |= EO_W;
-	else if (i->opsize == 2 && i->mandatory != 0x66 && !(i->traits & (INSN_X87 | INSN_MMX | INSN_SSE)))
+	else if (i->opsize == 2 && i->mandatory != 0x66 && i->op != OP_MOVNTI && !(i->traits & (INSN_X87 | INSN_MMX | INSN_SSE)))
 		op |= EO_16;
 	if (i->lock)
 		op |= EO_LOCK;

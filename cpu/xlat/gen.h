@@ -45,6 +45,8 @@ struct gen {
 	uint32_t key, number;
 	int32_t tlb;                    /* offset of the TLB in struct cpu */
 	bool wide;                      /* 64-bit code */
+	uint8_t sp;                     /* bytes of the stack pointer */
+	uint32_t cs, limit;             /* base, 0 if CS is flat; limit, of no meaning in 64-bit code */
 	enum flags_at fl;
 	unsigned fpu;                   /* env.fpu was found to be at least this */
 	bool ended;                     /* nothing comes behind the last instruction */
@@ -99,8 +101,16 @@ enum flags_for gen_flags_for(const struct gen *g);
 void gen_flag_use(struct gen *g);
 /* The next host instruction is the one that changes the guest's state: until there it may be begun again. */
 void gen_commit(struct gen *g);
-/* Linear address of insn.mem to T0; uses T1.  False: not possible in line. */
-bool gen_linear(struct gen *g);
+/* Offset of insn.mem in its segment to `to`, a scratch register; uses T0 and T1. */
+void gen_offset(struct gen *g, unsigned to);
+/* Whether accesses in the segment need no check (but FS and GS, a base). */
+bool gen_flat(const struct gen *g, unsigned seg, bool write);
+/* T0 is an offset in the segment, and becomes a linear address; uses T1.  Flags are FL_SAVED or dead. */
+void gen_segment(struct gen *g, unsigned seg, unsigned size, bool write);
+/* The same for insn.mem.  False: not possible in line. */
+bool gen_linear(struct gen *g, unsigned size, bool write);
+/* Linear address of what lies `off` from where a general register points on the stack; as gen_segment(). */
+void gen_stack_linear(struct gen *g, unsigned host_reg, int32_t off, unsigned size, bool write);
 /* T0 is a linear address: host address to T0 + T1 (fault or device: to the interpreter). */
 struct rm gen_access(struct gen *g, unsigned size, bool write);
 /* T0 is a linear address: T0 becomes the offset in its page, T1 its host page, if [T0, T0+span) lies in one page that is there. */
@@ -125,6 +135,22 @@ void gen_indirect(struct gen *g);
 enum field { F_NONE, F_EXT, F_GPR, F_OTHER };
 /* Emit the current instruction as it is, with operands where they are now.  False: not possible in line. */
 bool gen_copy(struct gen *g, enum field reg, enum field rm, enum field vvvv);
+
+/* rSP, as wide as the stack is.  Changes T1. */
+void gen_move_sp(struct gen *g, int32_t by);
+struct rm gen_selector(unsigned seg);   /* where it lies */
+/* MOV from a segment register. */
+bool gen_mov_from_segment(struct gen *g);
+
+/* Where instruction k, a direct branch, goes. */
+uint64_t gen_target(const struct gen *g, unsigned k);
+/* Whether code at rip lies in the block's page. */
+static inline bool gen_same_page(const struct gen *g, uint64_t rip)
+{
+	uint64_t diff = (rip + g->cs) ^ (g->rip + g->cs);
+
+	return !((g->wide ? diff : (uint32_t)diff) >> 12);
+}
 
 /* The current instruction; false: it goes to the interpreter, nothing was emitted.  Each for its part of them. */
 bool gen_integer(struct gen *g);

@@ -2,20 +2,14 @@
 /* The stack and near branches. */
 #include "cpu/xlat/gen.h"
 
-/* Whether stack, operand and code are of one width: 64 bits, or 32 on a flat stack of 32. */
-static bool plain_stack(const struct gen *g, unsigned opsize)
-{
-	return opsize == (g->wide ? 8 : 4) && g->key & KEY_STACK32;
-}
+static uint32_t width(unsigned size) { return size == 8 ? EO_W : size == 2 ? EO_16 : 0; }
 
-static unsigned width(const struct gen *g) { return g->wide ? 8 : 4; }
-
-/* Where a push goes; it is the instruction's access number `which`. */
+/* A push's size is that of the operand, whatever the stack's; 64-bit code has no 32-bit ones. */
 static struct rm push_place(struct gen *g, unsigned which)
 {
 	struct rm m;
 
-	gen_place(g, which, PLACE_PUSH, width(g), true, &m);
+	gen_place(g, which, PLACE_PUSH, cur(g)->opsize, true, &m);
 	return m;
 }
 
@@ -28,9 +22,37 @@ static struct rm together(struct gen *g, struct rm m)
 	return rm_base(T0, 0);
 }
 
-static void move_sp(struct gen *g, int32_t by)
+/* rSP, as wide as the stack is, = `from` + by.  Changes T1, leaves T0. */
+static void set_sp(struct gen *g, unsigned from, int32_t by)
 {
-	emit_lea(&g->b, g->wide, HSPG, rm_base(HSPG, by));
+	if (g->sp == 2) {
+		emit_lea(&g->b, false, T1, rm_base((int)from, by));
+		emit_op(&g->b, 0x8b | EO_16, HSPG, rm_reg(T1));
+	} else {
+		emit_lea(&g->b, g->wide, HSPG, rm_base((int)from, by));
+	}
+}
+
+void gen_move_sp(struct gen *g, int32_t by) { set_sp(g, HSPG, by); }
+
+static void store(struct gen *g, struct rm m, unsigned reg) { emit_op(&g->b, 0x89 | width(cur(g)->opsize), reg, m); }
+
+/* Zero-extended. */
+static void load(struct gen *g, unsigned to, struct rm m)
+{
+	unsigned size = cur(g)->opsize;
+
+	emit_op(&g->b, size == 2 ? 0x1b7 : 0x8b | width(size), to, m);
+}
+
+static void push_immediate(struct gen *g, uint32_t v)
+{
+	unsigned size = cur(g)->opsize;
+	struct rm m = push_place(g, 0);
+
+	gen_commit(g);
+	emit_op(&g->b, 0xc7 | width(size), 0, m);
+	emit_bytes(&g->b, &v, size == 2 ? 2 : 4);
 }
 
 static bool gen_push(struct gen *g)
@@ -40,14 +62,9 @@ static bool gen_push(struct gen *g)
 	struct rm m;
 	int h;
 
-	if (!plain_stack(g, i->opsize))
-		return false;
 	switch (o->kind) {
 	case OPD_IMM:
-		m = push_place(g, 0);
-		gen_commit(g);
-		emit_op(&g->b, 0xc7 | (g->wide ? EO_W : 0), 0, m);
-		emit32(&g->b, (uint32_t)i->imm);
+		push_immediate(g, (uint32_t)i->imm);
 		break;
 	case OPD_GPR:
 		h = host_of(o->reg);
@@ -58,22 +75,28 @@ static bool gen_push(struct gen *g)
 			h = T1;
 		}
 		gen_commit(g);
-		emit_store(&g->b, g->wide, m, (unsigned)h);
+		store(g, m, (unsigned)h);
+		break;
+	case OPD_SEG:
+		m = together(g, push_place(g, 0));
+		emit_op(&g->b, 0x1b7, T1, gen_selector(o->reg));
+		gen_commit(g);
+		store(g, m, T1);
 		break;
 	case OPD_MEM:
-		if (!gen_place(g, 0, PLACE_MEM, width(g), false, &m))
+		if (!gen_place(g, 0, PLACE_MEM, i->opsize, false, &m))
 			return false;
-		emit_load(&g->b, g->wide, T0, m);
+		load(g, T0, m);
 		emit_store(&g->b, true, ENV(tmp), T0);
 		m = together(g, push_place(g, 1));
 		emit_load(&g->b, true, T1, ENV(tmp));
 		gen_commit(g);
-		emit_store(&g->b, g->wide, m, T1);
+		store(g, m, T1);
 		break;
 	default:
 		return false;
 	}
-	move_sp(g, -(int32_t)width(g));
+	gen_move_sp(g, -(int32_t)i->opsize);
 	return true;
 }
 
@@ -82,40 +105,39 @@ static void load_top(struct gen *g, enum where where)
 {
 	struct rm m;
 
-	gen_place(g, 0, where, width(g), false, &m);
-	emit_load(&g->b, g->wide, T0, m);
+	gen_place(g, 0, where, cur(g)->opsize, false, &m);
+	load(g, T0, m);
+}
+
+/* A general register = T0, as wide as the operand. */
+static void set_register(struct gen *g, unsigned guest)
+{
+	int h = host_of(guest);
+	unsigned size = cur(g)->opsize;
+
+	emit_op(&g->b, 0x89 | width(size == 4 ? 8 : size), T0, h < 0 ? gpr_home(guest) : rm_reg(h));
 }
 
 static bool gen_pop(struct gen *g)
 {
 	const struct insn *i = cur(g);
-	int h;
 
-	if (!plain_stack(g, i->opsize) || i->o[0].kind != OPD_GPR)
+	if (i->o[0].kind != OPD_GPR)
 		return false;
 	load_top(g, PLACE_TOP);
 	gen_commit(g);
-	h = host_of(i->o[0].reg);
-	if (h == HSPG) {
-		emit_mov_rr(&g->b, true, HSPG, T0);
-		return true;
-	}
-	move_sp(g, (int32_t)width(g));
-	if (h < 0)
-		emit_store(&g->b, true, gpr_home(i->o[0].reg), T0);
-	else
-		emit_mov_rr(&g->b, true, (unsigned)h, T0);
+	if (i->o[0].reg != RSP || i->opsize < g->sp)
+		gen_move_sp(g, i->opsize);
+	set_register(g, i->o[0].reg);
 	return true;
 }
 
 static bool gen_leave(struct gen *g)
 {
-	if (!plain_stack(g, cur(g)->opsize))
-		return false;
 	load_top(g, PLACE_FRAME);
 	gen_commit(g);
-	emit_lea(&g->b, g->wide, HSPG, rm_base(HBP, (int32_t)width(g)));
-	emit_mov_rr(&g->b, true, HBP, T0);
+	set_sp(g, HBP, cur(g)->opsize);
+	set_register(g, RBP);
 	return true;
 }
 
@@ -131,90 +153,94 @@ bool gen_stack(struct gen *g)
 
 /* --- branches --------------------------------------------------------------------------------------------------- */
 
-static uint64_t target(const struct gen *g)
-{
-	uint64_t to = rip_behind(g) + cur(g)->imm;
-
-	return g->wide ? to : (uint32_t)to;
-}
+static uint64_t target(const struct gen *g) { return gen_target(g, g->k); }
 
 static bool canonical48(uint64_t a) { return (uint64_t)((int64_t)(a << 16) >> 16) == a; }
+
+/* Whether code may lie there: else the branch faults. */
+static bool target_ok(const struct gen *g)
+{
+	return g->wide ? canonical48(target(g)) : g->key & KEY_FLAT_CS || target(g) <= g->limit;
+}
 
 /* The return address goes onto the stack. */
 static void push_return(struct gen *g, unsigned which)
 {
 	uint64_t next = rip_behind(g);
-	struct rm m = push_place(g, which);
+	struct rm m;
 
-	if (!g->wide || next == (uint64_t)(int32_t)next) {
-		gen_commit(g);
-		emit_op(&g->b, 0xc7 | (g->wide ? EO_W : 0), 0, m);
-		emit32(&g->b, (uint32_t)next);
+	if (!which && (!g->wide || next == (uint64_t)(int32_t)next)) {
+		push_immediate(g, (uint32_t)next);
 	} else {
-		m = together(g, m);
+		m = together(g, push_place(g, which));
 		emit_mov_imm(&g->b, T1, next);
 		gen_commit(g);
-		emit_store(&g->b, true, m, T1);
+		store(g, m, T1);
 	}
-	move_sp(g, -(int32_t)width(g));
+	gen_move_sp(g, -(int32_t)cur(g)->opsize);
 }
 
-/* T0, where a call is going: not canonical, and nothing may have happened.  Leaves T0. */
+/* T0, where an indirect branch is going: there can be no code, and nothing may have happened.  Leaves T0. */
 static void check_target(struct gen *g)
 {
 	struct out *o;
 
-	if (!g->wide)
+	if (g->wide) {
+		emit_mov_rr(&g->b, true, T1, T0);
+		emit_op(&g->b, 0xc1 | EO_W, 7, rm_reg(T1));             /* SAR T1, 47: 0 or -1 */
+		emit8(&g->b, 47);
+		emit_op(&g->b, 0xff | EO_W, 0, rm_reg(T1));             /* INC */
+		emit_alu_imm(&g->b, true, 7, rm_reg(T1), 1);
+	} else if (g->key & KEY_FLAT_CS || (cur(g)->opsize == 2 && g->limit >= 0xffff)) {
 		return;
-	emit_mov_rr(&g->b, true, T1, T0);
-	emit_op(&g->b, 0xc1 | EO_W, 7, rm_reg(T1));                     /* SAR T1, 47: 0 or -1 */
-	emit8(&g->b, 47);
-	emit_op(&g->b, 0xff | EO_W, 0, rm_reg(T1));                     /* INC */
-	emit_alu_imm(&g->b, true, 7, rm_reg(T1), 1);
+	} else {
+		emit_op(&g->b, 0x81, 7, rm_reg(T0));                    /* CMP */
+		emit32(&g->b, g->limit);
+	}
 	o = &g->out[g->outs++];
 	o->kind = OUT_SLOW;
 	o->from = emit_jcc(&g->b, 7);
 	o->arg = g->k << ARG_SIZE_BITS;
 }
 
+/* T0 = the target that a register holds. */
+static void load_register(struct gen *g, unsigned guest)
+{
+	int h = host_of(guest);
+
+	load(g, T0, h < 0 ? gpr_home(guest) : rm_reg(h));
+}
+
 static bool gen_call(struct gen *g)
 {
 	const struct insn *i = cur(g);
 	struct rm m;
-	int h;
 
-	if (!plain_stack(g, i->opsize))
+	if (g->wide && i->opsize != 8)
 		return false;
 	switch (i->o[0].kind) {
 	case OPD_REL:
-		if (g->wide && !canonical48(target(g)))
+		if (!target_ok(g))
 			return false;
 		push_return(g, 0);
 		gen_exit(g, -1, target(g));
 		g->ended = true;
 		return true;
 	case OPD_GPR:
-		h = host_of(i->o[0].reg);
-		if (h == HSPG)
+		if (i->o[0].reg == RSP)
 			return false;
 		gen_clobber(g);
-		if (h < 0)
-			emit_load(&g->b, true, T0, gpr_home(i->o[0].reg));
-		else
-			emit_mov_rr(&g->b, g->wide, T0, (unsigned)h);
+		load_register(g, i->o[0].reg);
 		check_target(g);
 		push_return(g, 0);
-		if (h < 0)
-			emit_load(&g->b, true, T0, gpr_home(i->o[0].reg));
-		else
-			emit_mov_rr(&g->b, g->wide, T0, (unsigned)h);
+		load_register(g, i->o[0].reg);
 		gen_indirect(g);
 		return true;
 	case OPD_MEM:
 		gen_clobber(g);
-		if (!gen_place(g, 0, PLACE_MEM, width(g), false, &m))
+		if (!gen_place(g, 0, PLACE_MEM, i->opsize, false, &m))
 			return false;
-		emit_load(&g->b, g->wide, T0, m);
+		load(g, T0, m);
 		check_target(g);
 		emit_store(&g->b, true, ENV(tmp), T0);
 		push_return(g, 1);
@@ -230,33 +256,28 @@ static bool gen_jmp(struct gen *g)
 {
 	const struct insn *i = cur(g);
 	struct rm m;
-	int h;
 
+	if (g->wide && i->opsize != 8)
+		return false;
 	if (i->o[0].kind == OPD_REL) {
-		if (!g->wide && i->opsize != 4)
-			return false;
-		if (g->wide && !canonical48(target(g)))
+		if (!target_ok(g))
 			return false;
 		gen_exit(g, -1, target(g));
 		g->ended = true;
 		return true;
 	}
-	if (i->opsize != width(g))
-		return false;
 	gen_clobber(g);
 	if (i->o[0].kind == OPD_GPR) {
-		h = host_of(i->o[0].reg);
-		if (h < 0)
-			emit_load(&g->b, true, T0, gpr_home(i->o[0].reg));
-		else
-			emit_mov_rr(&g->b, g->wide, T0, (unsigned)h);
+		load_register(g, i->o[0].reg);
 	} else if (i->o[0].kind == OPD_MEM) {
-		if (!gen_place(g, 0, PLACE_MEM, width(g), false, &m))
+		if (!gen_place(g, 0, PLACE_MEM, i->opsize, false, &m))
 			return false;
-		emit_load(&g->b, g->wide, T0, m);
+		load(g, T0, m);
 	} else {
 		return false;
 	}
+	if (!g->wide)
+		check_target(g);
 	gen_indirect(g);
 	return true;
 }
@@ -265,27 +286,42 @@ static bool gen_ret(struct gen *g)
 {
 	const struct insn *i = cur(g);
 
-	if (!plain_stack(g, i->opsize))
+	if (g->wide && i->opsize != 8)
 		return false;
 	gen_clobber(g);
 	load_top(g, PLACE_TOP);
+	if (!g->wide)
+		check_target(g);
 	gen_commit(g);
-	move_sp(g, (int32_t)width(g) + (i->operands ? (int32_t)(uint16_t)i->imm : 0));
+	gen_move_sp(g, (int32_t)i->opsize + (i->operands ? (int32_t)(uint16_t)i->imm : 0));
 	gen_indirect(g);
 	return true;
 }
 
 static bool gen_jcc(struct gen *g)
 {
-	const struct insn *i = cur(g);
-
-	if (!g->wide && i->opsize != 4)
-		return false;
-	if (g->wide && !canonical48(target(g)))
+	if (!target_ok(g))
 		return false;
 	gen_flags(g);
-	gen_exit(g, i->cc, target(g));
+	gen_exit(g, cur(g)->cc, target(g));
 	return true;
+}
+
+/* The host has no count of 16 bits. */
+static void gen_count16(struct gen *g, bool loop)
+{
+	unsigned at = HCX;
+
+	gen_clobber(g);
+	if (loop) {
+		emit_lea(&g->b, false, T0, rm_base(HCX, -1));
+		at = T0;
+	}
+	gen_commit(g);
+	if (loop)
+		emit_op(&g->b, 0x8b | EO_16, HCX, rm_reg(T0));
+	emit_op(&g->b, 0x85 | EO_16, at, rm_reg((int)at));              /* TEST */
+	gen_exit(g, loop ? 5 : 4, target(g));
 }
 
 /* JrCXZ and LOOP: the host's JrCXZ reaches 127 bytes, so it goes around a jump. */
@@ -294,8 +330,12 @@ static bool gen_count(struct gen *g)
 	const struct insn *i = cur(g);
 	bool loop = i->op == OP_LOOP;
 
-	if ((!g->wide && i->opsize != 4) || i->addrsize == 2 || (g->wide && !canonical48(target(g))))
+	if (!target_ok(g))
 		return false;
+	if (i->addrsize == 2) {
+		gen_count16(g, loop);
+		return true;
+	}
 	gen_commit(g);
 	if (loop)
 		emit_lea(&g->b, i->addrsize == 8, HCX, rm_base(HCX, -1));

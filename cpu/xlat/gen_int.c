@@ -37,7 +37,9 @@ static bool gen_mov(struct gen *g)
 	unsigned op = i->opcode, size;
 	struct rm m;
 
-	if (is(i, 0, OPD_SEG) || is(i, 1, OPD_SEG) || is(i, 0, OPD_CR) || is(i, 1, OPD_CR) || is(i, 0, OPD_DR) || is(i, 1, OPD_DR))
+	if (is(i, 1, OPD_SEG))
+		return gen_mov_from_segment(g);
+	if (is(i, 0, OPD_SEG) || is(i, 0, OPD_CR) || is(i, 1, OPD_CR) || is(i, 0, OPD_DR) || is(i, 1, OPD_DR))
 		return false;
 	if (op >= 0x88 && op <= 0x8b)
 		return gen_copy(g, F_GPR, F_GPR, F_NONE);
@@ -48,7 +50,7 @@ static bool gen_mov(struct gen *g)
 		bool store = op & 2;
 
 		gen_clobber(g);
-		if (!gen_linear(g))
+		if (!gen_linear(g, size, store))
 			return false;
 		m = gen_access(g, size, store);
 		gen_commit(g);
@@ -103,14 +105,10 @@ static bool gen_lea(struct gen *g)
 	const struct insn *i = cur(g);
 	unsigned size = i->o[0].size;
 	int to = host_of(i->o[0].reg);
-	struct insn *changed = &g->insn[g->k];
 
 	if (i->mem.vsib)
 		return false;
-	/* The address without its segment, by the code that makes linear addresses. */
-	changed->mem.seg = SEG_DS;
-	if (!gen_linear(g))
-		return false;
+	gen_offset(g, T0);
 	gen_commit(g);
 	if (size == 2) {
 		if (to < 0)
@@ -135,7 +133,7 @@ static bool gen_lea_fast(struct gen *g)
 	const struct insn *i = cur(g);
 	int to = host_of(i->o[0].reg), base = -1, index = -1;
 
-	if (to < 0 || i->mem.vsib || i->mem.base == REG_RIP || i->addrsize == 2 || i->o[0].size < 4 || i->mem.moffs)
+	if (to < 0 || i->mem.vsib || i->mem.base == REG_RIP || (i->addrsize == 2 && i->o[0].size != 2) || i->mem.moffs)
 		return false;
 	if (i->o[0].size == 8 && i->addrsize == 4)
 		return false;
@@ -145,8 +143,8 @@ static bool gen_lea_fast(struct gen *g)
 		return false;
 	if (base < 0 && index < 0)
 		return false;
-	emit_lea(&g->b, i->o[0].size == 8, (unsigned)to,
-		 rm_index(base, index, (unsigned)__builtin_ctz(i->mem.scale | 16) & 3, i->mem.disp));
+	emit_op(&g->b, 0x8d | (i->o[0].size == 8 ? EO_W : i->o[0].size == 2 ? EO_16 : 0), (unsigned)to,
+		rm_index(base, index, (unsigned)__builtin_ctz(i->mem.scale | 16) & 3, i->mem.disp));
 	return true;
 }
 
@@ -183,10 +181,10 @@ static bool gen_bt_far(struct gen *g)
 	uint32_t op = i->opcode | 1 << 8 | (size == 8 ? EO_W : size == 2 ? EO_16 : 0) | (i->lock ? EO_LOCK : 0);
 
 	/* CF is what it makes; the others must not be wanted, because masking the number changes them. */
-	if (bit < 0 || g->need[g->k + 1] & ~1u || i->addrsize == 2)
+	if (bit < 0 || g->need[g->k + 1] & ~1u || i->addrsize == 2 || !gen_flat(g, i->mem.seg, true))
 		return false;
 	gen_clobber(g);
-	if (!gen_linear(g))
+	if (!gen_linear(g, size, true))
 		return false;
 	if (size == 8)
 		emit_mov_rr(&g->b, true, T1, (unsigned)bit);

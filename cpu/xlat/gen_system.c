@@ -122,13 +122,13 @@ static bool gen_base(struct gen *g, unsigned seg, bool write)
 static bool gen_pushf(struct gen *g)
 {
 	const struct insn *i = cur(g);
-	unsigned width = g->wide ? 8 : 4;
+	unsigned size = i->opsize;
 
-	if (i->opsize != width || !(g->key & KEY_STACK32))
+	if ((g->key & (KEY_REAL | KEY_USER)) == (KEY_REAL | KEY_USER))  /* virtual-8086 mode: the IOPL counts */
 		return false;
 	gen_clobber(g);
-	emit_lea(&g->b, g->wide, T0, rm_base(HSPG, -(int32_t)width));
-	emit_lea(&g->b, true, T0, gen_access(g, width, true));
+	gen_stack_linear(g, HSPG, -(int32_t)size, size, true);
+	emit_lea(&g->b, true, T0, gen_access(g, size, true));
 	emit_store(&g->b, true, ENV(tmp), T0);
 	/* The image is AX after LAHF, SETO: flags in the second byte, OF in the first. */
 	emit_op(&g->b, 0x1b6, T0, ENV(image));                          /* MOVZX */
@@ -142,8 +142,8 @@ static bool gen_pushf(struct gen *g)
 	emit_op(&g->b, 0x0b, T1, rm_reg(T0));
 	emit_load(&g->b, true, T0, ENV(tmp));
 	gen_commit(g);
-	emit_store(&g->b, g->wide, rm_base(T0, 0), T1);
-	emit_lea(&g->b, g->wide, HSPG, rm_base(HSPG, -(int32_t)width));
+	emit_op(&g->b, 0x89 | (size == 8 ? EO_W : size == 2 ? EO_16 : 0), T1, rm_base(T0, 0));
+	gen_move_sp(g, -(int32_t)size);
 	return true;
 }
 

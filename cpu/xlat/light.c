@@ -45,9 +45,9 @@ bool xlat_is_light(const struct cpu *c, const struct insn *i)
 /* Where translated code for RIP may be; NULL: it is for the dispatcher to look. */
 static void *here(struct cpu *c)
 {
-	if (!xlat_usable(c) || (code64(c) && !canonical(c->s.rip)))
+	if (!xlat_usable(c) || c->x->verify /* the block was not run as a whole */ || (code64(c) && !canonical(c->s.rip)) || !xlat_segment(c))
 		return NULL;
-	return c->indirect[xlat_ind_table(c)][(uint16_t)c->s.rip];
+	return c->indirect[xlat_ind_table(c)][xlat_ind_slot(c, c->s.rip)];
 }
 
 /* As interp_one() does it, without what a block that is thrown away costs.  s.rip is the instruction's. */
@@ -112,7 +112,7 @@ static bool decode(struct cpu *c, struct xblock *b, unsigned k)
 
 	if (b->slow[k])
 		return true;
-	if (b->b.page2 != NO_PAGE || insn_decode(&i, b->b.code + b->site[k].guest, len, code64(c) ? 64 : 32) != DECODE_OK || i.len != len)
+	if (b->b.page2 != NO_PAGE || insn_decode(&i, b->b.code + b->site[k].guest, len, xlat_code_size(b->b.key)) != DECODE_OK || i.len != len)
 		return false;
 	interp_gate(c, &i);
 	g = cache_alloc(c->x, sizeof(*g));      /* in the region that is filled now: it lives longer than b */

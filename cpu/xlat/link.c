@@ -95,11 +95,51 @@ unsigned xlat_ind_table(struct cpu *c)
 	/* A table of 64-bit code is always for the same key: translated code itself changes between them (STAC, CLAC). */
 	unsigned t = (c->key & KEY_USER ? 1 : c->key & KEY_SMAP ? 0 : 2) + (code64(c) ? 3 : 0);
 
+	if (!(c->key & KEY_FLAT_CS))
+		return IND_SEGMENTED;           /* of all modes: targets check env.cs */
 	if (c->x->ind_key[t] != c->key) {
 		reset_table(c, t);
 		c->x->ind_key[t] = c->key;
 	}
 	return t;
+}
+
+bool xlat_segment(struct cpu *c)
+{
+	const struct segment *s = &c->s.seg[SEG_CS];
+	struct xlat *x = c->x;
+	uint32_t base = (uint32_t)s->base, now = c->xe.cs, h;
+
+	if (c->key & KEY_FLAT_CS) {
+		c->xe.cs = 0;
+		return true;
+	}
+	if (now && x->segment[now].base == base && x->segment[now].limit == s->limit && x->segment[now].key == c->key)
+		return true;
+	for (h = (base >> 4 ^ base >> 16 ^ s->limit ^ c->key * 31);; h++) {
+		now = x->segment_hash[h % SEGMENT_HASH];
+		if (!now)
+			break;
+		if (x->segment[now].base == base && x->segment[now].limit == s->limit && x->segment[now].key == c->key) {
+			c->xe.cs = now;
+			return true;
+		}
+	}
+	if (x->segments == SEGMENTS)
+		return false;
+	now = ++x->segments;
+	x->segment[now].base = base;
+	x->segment[now].limit = s->limit;
+	x->segment[now].key = c->key;
+	x->segment_hash[h % SEGMENT_HASH] = (uint16_t)now;
+	c->xe.cs = now;
+	return true;
+}
+
+void xlat_forget_segments(struct xlat *x)
+{
+	x->segments = 0;
+	memset(x->segment_hash, 0, sizeof(x->segment_hash));
 }
 
 void xlat_link(struct cpu *c, struct link *l, struct xblock *to)
@@ -124,7 +164,7 @@ void xlat_link(struct cpu *c, struct link *l, struct xblock *to)
 void xlat_remember(struct cpu *c, struct xblock *b)
 {
 	struct xlat *x = c->x;
-	unsigned t = b->ind, slot = (uint16_t)b->rip;
+	unsigned t = b->ind, slot = b->ind_slot;
 
 	if (x->ind_count[t] < ARRAY_SIZE(x->ind_used[t]))
 		x->ind_used[t][x->ind_count[t]] = (uint16_t)slot;
@@ -146,8 +186,8 @@ void xlat_drop(struct cpu *c, struct block *block)
 	for (k = 0; k < b->links; k++)
 		if (b->link[k].to)
 			unlink_it(x, &b->link[k]);
-	if (c->indirect[b->ind][(uint16_t)b->rip] == xlat_rx(x, b->indirect))
-		c->indirect[b->ind][(uint16_t)b->rip] = xlat_rx(x, x->stub.miss);
+	if (c->indirect[b->ind][b->ind_slot] == xlat_rx(x, b->indirect))
+		c->indirect[b->ind][b->ind_slot] = xlat_rx(x, x->stub.miss);
 	x->count.drops++;
 }
 
@@ -235,7 +275,7 @@ void xlat_map_changed(struct cpu *c, bool keep_global)
 		return;
 	reset_slots(c, kernel, true);
 	for (t = 0; t < IND_TABLES; t++)
-		if (kernel || t % 3 == 1)
+		if (kernel || t % 3 == 1 || t == IND_SEGMENTED)
 			reset_table(c, t);
 	forget_low(x);
 	mmu_forget_fetches(c);

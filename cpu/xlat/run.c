@@ -58,8 +58,7 @@ void xlat_set_exact(struct cpu *c, bool on)
 
 bool xlat_usable(const struct cpu *c)
 {
-	return c->key & KEY_FLAT && (c->key & KEY_CODE) != KEY_16 && !(c->key & (KEY_REAL | KEY_INNER)) && !c->step && !c->s.shadow && !c->debug_hit &&
-	       c->tlb != &c->tlbs[TLB_NEVER] && !(log_mask & LOG_CPU);
+	return !c->step && !c->s.shadow && !c->debug_hit && c->tlb != &c->tlbs[TLB_NEVER] && !(log_mask & LOG_CPU);
 }
 
 void xlat_save_vector(struct cpu *c)
@@ -78,21 +77,27 @@ void xlat_enter_thread(struct cpu *c)
 /* The translated block at s.rip; NULL: there can be none here.  May fault as the fetch does. */
 static struct xblock *find(struct cpu *c, uint32_t key)
 {
-	uint64_t linear = c->s.rip, gpa;
+	uint64_t linear = xlat_linear(c, c->s.rip), gpa;
 	struct block *b;
 	uint8_t *host;
 
-	if (code64(c) && !canonical(linear))
+	if (code64(c) ? !canonical(linear) : c->s.rip > c->s.seg[SEG_CS].limit)
 		fault_gp(c, 0);
 	fetch_page(c, linear, &gpa, &host);
 	if (!host)
 		return NULL;
+	if (!xlat_segment(c)) {
+		xlat_forget_segments(c->x);
+		code_flush(c);
+		xlat_segment(c);
+	}
+	key |= c->xe.cs << KEY_CS;
 	gpa |= linear & 0xfff;
 	b = code_find_at(c, gpa, key | KEY_XLAT, c->s.rip);
 	if (b && b->page2 != NO_PAGE) {
 		uint64_t gpa2;
 
-		fetch_page(c, (linear & ~0xfffull) + 4096, &gpa2, &host);
+		fetch_page(c, ((linear & ~0xfffull) + 4096) & c->linear_mask, &gpa2, &host);
 		if (gpa2 != b->page2)
 			return NULL;
 	}

@@ -41,7 +41,7 @@ static unsigned decode(struct gen *g, unsigned room, uint64_t left_in_cs)
 	while (g->n < most && at < BLOCK_BYTES) {
 		struct insn *i = &g->insn[g->n];
 
-		if (insn_decode(i, g->raw + at, room - at, g->wide ? 64 : 32) != DECODE_OK || at + i->len > left_in_cs)
+		if (insn_decode(i, g->raw + at, room - at, xlat_code_size(g->key)) != DECODE_OK || at + i->len > left_in_cs)
 			break;
 		interp_gate(g->c, i);
 		g->at[g->n++] = (uint16_t)at;
@@ -57,20 +57,21 @@ static unsigned decode(struct gen *g, unsigned room, uint64_t left_in_cs)
  * An instruction that begins in this page and ends in the next is a block of its own.  Indirect branches among them are the
  * interpreter's, which may have to take them back.  False: none that can be translated; may fault as the fetch does.
  */
-static bool decode_crossing(struct gen *g, uint64_t linear, uint8_t *raw, unsigned first, uint64_t *page2, const uint8_t **host2)
+static bool decode_crossing(struct gen *g, uint64_t linear, uint8_t *raw, unsigned first, uint64_t left_in_cs, uint64_t *page2,
+			    const uint8_t **host2)
 {
 	struct insn *i = &g->insn[0];
 	uint8_t *host;
 
-	if (g->c->all->config.icount || insn_decode(i, raw, first, g->wide ? 64 : 32) != DECODE_SHORT)
+	if (g->c->all->config.icount || left_in_cs < 15 || insn_decode(i, raw, first, xlat_code_size(g->key)) != DECODE_SHORT)
 		return false;
-	fetch_page(g->c, (linear & ~0xfffull) + 4096, page2, &host);
+	fetch_page(g->c, ((linear & ~0xfffull) + 4096) & g->c->linear_mask, page2, &host);
 	if (!host)
 		return false;
 	*host2 = host;
 	code_mark(g->c, *page2);
 	memcpy(raw + first, host, 15 - first);
-	if (insn_decode(i, raw, 15, g->wide ? 64 : 32) != DECODE_OK || i->len <= first)
+	if (insn_decode(i, raw, 15, xlat_code_size(g->key)) != DECODE_OK || i->len <= first)
 		return false;
 	interp_gate(g->c, i);
 	if ((i->op == OP_CALL || i->op == OP_JMP || i->op == OP_RET) && i->o[0].kind != OPD_REL)
@@ -109,13 +110,13 @@ static unsigned before(const struct insn *i, unsigned behind)
 /* Which flags are live at rip, by what lies there; the granules that were looked at go into *looked. */
 static unsigned peek(struct gen *g, uint64_t rip, const uint8_t *page, uint64_t *looked)
 {
-	unsigned open = ALL_FLAGS, live = 0, k, at = (unsigned)rip & 0xfff, first = at;
+	unsigned open = ALL_FLAGS, live = 0, k, at = (unsigned)(rip + g->cs) & 0xfff, first = at;
 	struct insn i;
 
-	if ((rip ^ g->rip) >> 12 || g->x->exact)
+	if (!gen_same_page(g, rip) || g->x->exact)
 		return ALL_FLAGS;
 	for (k = 0; k < PEEK_INSNS && open; k++) {
-		if (insn_decode(&i, page + at, 4096 - at, g->wide ? 64 : 32) != DECODE_OK)
+		if (insn_decode(&i, page + at, 4096 - at, xlat_code_size(g->key)) != DECODE_OK)
 			break;
 		interp_gate(g->c, &i);
 		if (!known(&i))
@@ -133,30 +134,21 @@ static unsigned peek(struct gen *g, uint64_t rip, const uint8_t *page, uint64_t 
 	return live;
 }
 
-static uint64_t near_target(const struct gen *g, unsigned k)
-{
-	uint64_t to = g->rip + g->at[k + 1] + g->insn[k].imm;
-
-	return g->wide ? to : (uint32_t)to;
-}
-
 static void find_live(struct gen *g, const uint8_t *page, uint64_t *looked)
 {
 	const struct insn *last = &g->insn[g->n - 1];
 	unsigned live = ALL_FLAGS, k;
 
 	if (last->op == OP_JMP && last->o[0].kind == OPD_REL)
-		live = peek(g, near_target(g, g->n - 1), page, looked);
+		live = peek(g, gen_target(g, g->n - 1), page, looked);
 	else if (!ends(last))
 		live = peek(g, g->rip + g->at[g->n], page, looked);
 	g->need[g->n] = (uint16_t)live;
 	for (k = g->n; k-- > 0;) {
 		const struct insn *i = &g->insn[k];
 
-		if (i->op == OP_JCC && i->o[0].kind == OPD_REL)
-			live |= peek(g, near_target(g, k), page, looked);
-		else if (i->op == OP_JCXZ || i->op == OP_LOOP)
-			live = ALL_FLAGS;
+		if (i->op == OP_JCC || i->op == OP_JCXZ || i->op == OP_LOOP)
+			live |= peek(g, gen_target(g, k), page, looked);
 		live = before(i, live);
 		if (g->x->exact)
 			live = ALL_FLAGS;
@@ -342,6 +334,11 @@ static void gen_check(struct gen *g)
 		emit_op(&g->b, 0x3b | EO_W, T0, rm_reg(T1));
 	}
 	emit_jcc_to(&g->b, 5, x->rw + x->stub.miss);
+	if (g->key & KEY_FLAT_CS)
+		return;
+	emit_op(&g->b, 0x81, 7, ENV(cs));               /* and this code segment, in this mode? */
+	emit32(&g->b, g->c->xe.cs);
+	emit_jcc_to(&g->b, 5, x->rw + x->stub.miss);
 }
 
 static void gen_block(struct gen *g)
@@ -447,7 +444,7 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 	struct xlat *x = c->x;
 	unsigned room_left = 4096 - (unsigned)(linear & 0xfff), bytes, n;
 	uint8_t raw[BLOCK_BYTES + 15];
-	uint64_t looked = 0, page = gpa & ~0xfffull, page2 = NO_PAGE;
+	uint64_t looked = 0, page = gpa & ~0xfffull, page2 = NO_PAGE, left_in_cs;
 	const uint8_t *host2 = NULL;
 	uint16_t need[BLOCK_INSNS + 1];
 	unsigned first;
@@ -473,12 +470,16 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 	g->tlb = (int32_t)((uint8_t *)c->tlb - (uint8_t *)c);
 	memset(g->slow, 0, sizeof(g->slow));
 	memset(g->by_handler, 0, sizeof(g->by_handler));
-	bytes = decode(g, n, g->wide ? UINT64_MAX : (uint64_t)c->s.seg[SEG_CS].limit - c->s.rip + 1);
+	g->cs = key & KEY_FLAT_CS ? 0 : (uint32_t)c->s.seg[SEG_CS].base;
+	g->limit = c->s.seg[SEG_CS].limit;
+	g->sp = g->wide ? 8 : key & KEY_STACK32 ? 4 : 2;
+	left_in_cs = g->wide ? UINT64_MAX : (uint64_t)g->limit - c->s.rip + 1;
+	bytes = decode(g, n, left_in_cs);
 	if (g->n) {
 		find_live(g, host - (linear & 0xfff), &looked);
 		memcpy(need, g->need, sizeof(need));
 	} else {
-		if (room_left >= 15 || !decode_crossing(g, linear, raw, room_left, &page2, &host2))
+		if (room_left >= 15 || !decode_crossing(g, linear, raw, room_left, left_in_cs, &page2, &host2))
 			return NULL;
 		bytes = g->at[1];
 	}
@@ -490,7 +491,8 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 				.n = (uint16_t)g->n, .bytes = (uint16_t)bytes, .looked = looked };
 	xb->rip = g->rip;
 	xb->number = g->number;
-	xb->ind = xlat_ind_table(c);
+	xb->ind = (uint8_t)xlat_ind_table(c);
+	xb->ind_slot = xlat_ind_slot(c, g->rip);
 	g->xb = xb;
 	r = &x->region[x->now];
 	g->b = (struct buf){ .p = x->rw + r->used, .start = x->rw + r->used, .end = x->rw + r->end };

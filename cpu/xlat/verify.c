@@ -121,6 +121,8 @@ static bool touch_operand(struct cpu *c, struct verify *v, const struct insn *i)
 		if (i->addrsize == 4)
 			a = (uint32_t)a;
 	}
+	else if (i->addrsize == 2)
+		a = (uint16_t)a;
 	if (!code64(c) || i->mem.seg == SEG_FS || i->mem.seg == SEG_GS)
 		a += c->s.seg[i->mem.seg].base;
 	return touch(c, v, a, o->size, o->written || i->op == OP_CMPXCHG || i->op == OP_CMPXCHG8B || i->op == OP_CMPXCHG16B);
@@ -140,7 +142,7 @@ static bool note(struct cpu *c, struct verify *v, const struct insn *i)
 	case OP_SYSCALL: case OP_SYSRET: case OP_IRET: case OP_INT: case OP_HLT: case OP_IN: case OP_OUT: case OP_POPF:
 		return false;
 	case OP_PUSH: case OP_CALL: case OP_PUSHF:
-		if (!touch(c, v, c->s.gpr[RSP] - i->opsize, i->opsize, true))
+		if (!touch(c, v, ((c->s.gpr[RSP] - i->opsize) & stack_mask(c)) + (code64(c) ? 0 : c->s.seg[SEG_SS].base), i->opsize, true))
 			return false;
 		break;
 	default:
@@ -153,13 +155,12 @@ static bool note(struct cpu *c, struct verify *v, const struct insn *i)
 
 static bool interpret(struct cpu *c, struct verify *v, const struct xblock *b)
 {
-	static const uint8_t modes[] = { 16, 32, 64, 64 };
 	uint64_t mask = code64(c) ? UINT64_MAX : UINT32_MAX;
 	struct insn i;
 	unsigned k;
 
 	for (k = 0; k < b->b.n; k++) {
-		if (insn_decode(&i, b->b.code + b->site[k].guest, b->site[k + 1].guest - b->site[k].guest, modes[c->key & KEY_CODE]) != DECODE_OK ||
+		if (insn_decode(&i, b->b.code + b->site[k].guest, b->site[k + 1].guest - b->site[k].guest, xlat_code_size(c->key)) != DECODE_OK ||
 		    !note(c, v, &i))
 			return false;
 		interp_step(c);
@@ -299,7 +300,6 @@ static void hex(const uint8_t *p, unsigned len, char *text)
 
 static void report(struct cpu *c, const struct verify *v, const struct xblock *b, const char *what)
 {
-	static const uint8_t modes[] = { 16, 32, 64, 64 };
 	const struct cpu_state *s = &v->before, *i = &v->after, *x = &c->s;
 	char text[160], bytes[2 * BYTES + 1], ours[2 * BYTES + 1];
 	struct insn insn;
@@ -308,7 +308,7 @@ static void report(struct cpu *c, const struct verify *v, const struct xblock *b
 	tell(c, "cpu%u: the engines differ in %s after block %u at %016llx, key %x", c->index, what, b->number, (unsigned long long)b->rip,
 	     b->b.key & ~KEY_XLAT);
 	for (k = 0; k < b->b.n; k++) {
-		if (insn_decode(&insn, b->b.code + b->site[k].guest, 15, modes[b->b.key & KEY_CODE]) != DECODE_OK)
+		if (insn_decode(&insn, b->b.code + b->site[k].guest, 15, xlat_code_size(b->b.key)) != DECODE_OK)
 			break;
 		insn_text(&insn, b->rip + b->site[k].guest, text, sizeof(text));
 		hex(b->b.code + b->site[k].guest, insn.len, bytes);

@@ -139,23 +139,23 @@ static void track(struct tracker *t, unsigned k)
 	add_memory(t, k);
 	switch (i->op) {
 	case OP_PUSH: case OP_CALL:
-		top.distance -= (int32_t)width;
-		add_access(t, k, i->o[0].kind == OPD_MEM, top, width, true);
+		top.distance -= (int32_t)i->opsize;
+		add_access(t, k, i->o[0].kind == OPD_MEM, top, i->opsize, true);
 		t->v[RSP] = top;
 		return;
 	case OP_POP: case OP_RET:
-		add_access(t, k, 0, top, width, false);
+		add_access(t, k, 0, top, i->opsize, false);
 		if (i->op == OP_POP && i->o[0].reg != RSP)
 			renew(t, i->o[0].reg);
-		top.distance += (int32_t)width;
+		top.distance += (int32_t)i->opsize;
 		t->v[RSP] = top;
 		if (i->op == OP_POP && i->o[0].reg == RSP)
 			renew(t, RSP);
 		return;
 	case OP_LEAVE:
-		add_access(t, k, 0, t->v[RBP], width, false);
+		add_access(t, k, 0, t->v[RBP], i->opsize, false);
 		t->v[RSP] = t->v[RBP];
-		t->v[RSP].distance += (int32_t)width;
+		t->v[RSP].distance += (int32_t)i->opsize;
 		renew(t, RBP);
 		return;
 	default:
@@ -204,7 +204,7 @@ void gen_find_windows(struct gen *g)
 
 	memset(g->sharing, -1, sizeof(g->sharing));
 	g->windows = 0;
-	if (g->key & KEY_PLAIN || !(g->key & KEY_STACK32))
+	if (g->key & KEY_PLAIN || (!g->wide && (g->sp != 4 || !(g->key & KEY_FLAT) || (g->key & KEY_CODE) == KEY_16)))
 		return;
 	for (n = 0; n < 16; n++)
 		t.v[n] = (struct value){ (uint16_t)n, 0 };
@@ -236,39 +236,26 @@ void gen_close_windows(struct gen *g)
 		g->window[n].made = false;
 }
 
-static void linear_of(struct gen *g, enum where where, int32_t off)
+/* `off`: from where it would be. */
+static void stack_linear(struct gen *g, enum where where, int32_t off, unsigned size, bool write)
 {
-	int32_t width = g->wide ? 8 : 4;
-
-	switch (where) {
-	case PLACE_PUSH:
-		emit_lea(&g->b, g->wide, T0, rm_base(HSPG, off - width));
-		break;
-	case PLACE_TOP:
-		emit_lea(&g->b, g->wide, T0, rm_base(HSPG, off));
-		break;
-	case PLACE_FRAME:
-		emit_lea(&g->b, g->wide, T0, rm_base(HBP, off));
-		break;
-	case PLACE_MEM:
-		break;
-	}
+	gen_stack_linear(g, where == PLACE_FRAME ? HBP : HSPG, where == PLACE_PUSH ? off - (int32_t)size : off, size, write);
 }
 
 static bool plain_place(struct gen *g, enum where where, unsigned size, bool write, struct rm *m)
 {
 	if (where == PLACE_MEM) {
-		if (!gen_linear(g))
+		if (!gen_linear(g, size, write))
 			return false;
 	} else {
-		linear_of(g, where, 0);
+		stack_linear(g, where, 0, size, write);
 	}
 	*m = gen_access(g, size, write);
 	return true;
 }
 
 /* The first access of a window makes it: T0 = host address of the access. */
-static bool make_window(struct gen *g, struct window *w, int32_t distance, enum where where)
+static bool make_window(struct gen *g, struct window *w, int32_t distance, enum where where, unsigned size)
 {
 	int32_t low = w->low - distance, span = w->high - w->low;
 	struct out *o;
@@ -279,12 +266,12 @@ static bool make_window(struct gen *g, struct window *w, int32_t distance, enum 
 		bool ok;
 
 		i->mem.disp += low;
-		ok = gen_linear(g);
+		ok = gen_linear(g, size, w->write);
 		i->mem.disp = disp;
 		if (!ok)
 			return false;
 	} else {
-		linear_of(g, where, low);
+		stack_linear(g, where, low, size, w->write);
 	}
 	o = gen_check_page(g, (unsigned)span, w->write);
 	o->kind = w->write ? OUT_WINDOW_WRITE : OUT_WINDOW_READ;
@@ -313,7 +300,7 @@ bool gen_place(struct gen *g, unsigned which, enum where where, unsigned size, b
 	}
 	gen_clobber(g);
 	if (w && w->slot >= 0) {
-		if (!make_window(g, w, a->distance, where))
+		if (!make_window(g, w, a->distance, where, size))
 			return false;
 		*m = rm_base(T0, 0);
 		return true;

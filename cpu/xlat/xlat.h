@@ -85,13 +85,15 @@ struct xblock {
 	uint32_t direct, saved, indirect;       /* entries, by where the flags are; indirect: T0 is checked against rip */
 	struct link *in;                /* links that come here */
 	uint16_t links;
-	uint8_t ind;                    /* which indirect table */
+	uint8_t ind;                    /* which indirect table, and where in it */
+	uint16_t ind_slot;
 	struct link *link;
 	struct site *site;              /* b.n + 1 */
 	struct generic **slow;          /* b.n: decoded instructions of those that always leave, or NULL */
 };
 
 enum { REGIONS = 8 };
+enum { SEGMENTS = 2048 /* KEY_CS leaves 14 bits for them */, SEGMENT_HASH = 4 * SEGMENTS };
 
 struct xlat {
 	uint8_t *rw, *rx;               /* code memory, twice */
@@ -115,6 +117,10 @@ struct xlat {
 	struct { uint64_t linear, gpa; bool user; } low[64];    /* pages of the lower half that code was fetched from, */
 	unsigned lows;                  /* while they fit */
 	uint32_t low_generation;        /* how often there were new ones */
+	/* Code segments that are not flat, in which mode: blocks are for one of them.  Numbers begin with 1. */
+	struct { uint32_t base, limit, key; } segment[SEGMENTS + 1];
+	unsigned segments;
+	uint16_t segment_hash[SEGMENT_HASH];
 	bool bmi2;                      /* the host has it */
 	bool loose;                     /* blocks are not chained, for the log */
 	bool exact;                     /* flags are never dead: every exception and interrupt shows the true ones */
@@ -152,6 +158,23 @@ static inline uint64_t xlat_rip_of(const struct cpu *c, const struct xblock *b, 
 	return code64(c) ? rip : (uint32_t)rip;
 }
 
+/* Linear address of code. */
+static inline uint64_t xlat_linear(const struct cpu *c, uint64_t rip)
+{
+	return code64(c) ? rip : (uint32_t)(c->s.seg[SEG_CS].base + rip);
+}
+/* Where in its table of indirect branches the code for RIP is. */
+static inline uint16_t xlat_ind_slot(const struct cpu *c, uint64_t rip)
+{
+	return (uint16_t)(c->key & KEY_FLAT_CS ? rip : c->s.seg[SEG_CS].base + rip);
+}
+static inline unsigned xlat_code_size(uint32_t key)
+{
+	static const uint8_t bits[] = { 16, 32, 64, 64 };
+
+	return bits[key & KEY_CODE];
+}
+
 /* stub.c */
 void xlat_make_stubs(struct cpu *c, struct xlat *x);
 
@@ -176,6 +199,9 @@ void xlat_link(struct cpu *c, struct link *l, struct xblock *to);
 void xlat_remember(struct cpu *c, struct xblock *b);    /* in the table for indirect branches */
 void xlat_forget_slots(struct xlat *x, const uint8_t *from, const uint8_t *to);     /* of links that lie there */
 unsigned xlat_ind_table(struct cpu *c);                 /* which of the tables the current mode uses, made ready for it */
+/* env.cs becomes the number of the code segment, if that is not flat.  False: there is none left. */
+bool xlat_segment(struct cpu *c);
+void xlat_forget_segments(struct xlat *x);              /* with all blocks gone */
 
 /* light.c: instructions by the interpreter's handlers, without leaving. */
 bool xlat_is_light(const struct cpu *c, const struct insn *i);
