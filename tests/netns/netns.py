@@ -5,6 +5,7 @@ The tests run in a network namespace of their own, so "the host" and its loopbac
 and a far host (203.0.113.1), two more namespaces joined by veth pairs.  Nothing is sent anywhere else.  As root they use
 namespaces only; anyone else gets a user namespace around them all, if the host lets him."""
 import itertools
+import json
 import os
 import re
 import selectors
@@ -213,6 +214,24 @@ class Guest:
 
     def descriptors(self):
         return len(os.listdir("/proc/%d/fd" % self.process.pid))
+
+    def expect_descriptors(self, before, seconds=5):
+        """No more than so many are open, soon."""
+        deadline = time.time() + seconds
+        while self.descriptors() > before and time.time() < deadline:
+            time.sleep(0.02)
+        check(self.descriptors() <= before, "%d descriptors became %d", before, self.descriptors())
+
+    def iperf3(self, options, timeout=15):
+        """What iperf3 inside says in the end, with a server of its own on the host's loopback."""
+        port = listener().getsockname()[1]
+        server = subprocess.Popen(["iperf3", "-s", "-1", "-p", str(port), "-B", "127.0.0.1"], stdout=subprocess.DEVNULL)
+        wait_listening(port)
+        try:
+            return json.loads(self.run("iperf3 -J -c 10.0.2.2 -p %d %s" % (port, options), timeout=timeout).ok().out)["end"]
+        finally:
+            server.kill()
+            server.wait()
 
     def resident(self):
         """KB"""

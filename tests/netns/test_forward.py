@@ -200,11 +200,7 @@ print(ask(b'abc'), ask(b'x' * 300000) == b'X' * 300000)
         before = g.descriptors()
         out = g.python(code.replace("== b'X' * 300000", "== b'X' * 300000 + b'done\\n'")).ok().out
         check(out == "b'ABCdone\\n' True\n", "%s", out)
-        for _ in range(100):
-            if g.descriptors() <= before:
-                break
-            time.sleep(0.05)
-        check(g.descriptors() <= before, "%d descriptors before, %d after", before, g.descriptors())
+        g.expect_descriptors(before)
     expect(r"tr a-z A-Z; echo done; echo trouble .*': trouble", g.err, "what tenbox-net says")
 
 

@@ -265,11 +265,7 @@ def nothing_is_left_behind():
         for _ in range(3):
             g.python("for i in range(100):\n s = socket.create_connection(('10.0.2.2', %d))\n s.send(b'x')\n s.recv(1)\n s.close()" %
                      server.port).ok()
-        for _ in range(100):
-            if g.descriptors() == before:
-                break
-            time.sleep(0.02)
-        check(g.descriptors() == before, "%d descriptors became %d", before, g.descriptors())
+        g.expect_descriptors(before)
     check(not re.search("error|assert", g.err, re.I), "it says: %s", g.err)
 
 

@@ -2,7 +2,6 @@
 """TCP with curl, iperf3, ssh, socat, nc, nmap, Python's sockets, and segments made by hand."""
 import hashlib
 import http.server
-import json
 import os
 import random
 import re
@@ -131,15 +130,8 @@ def iperf3_runs_both_ways_in_parallel_and_with_small_windows():
     for mtu, options in ((1500, "-P 8"), (1500, "-P 8 -R"), (1500, "-w 64K"), (1500, "-w 64K -R"), (576, "-n 40M"), (576, "-n 40M -R"),
                          (1280, "-n 80M -P 2"), (1280, "-n 80M -P 2 -R"), (9000, "-n 80M"), (9000, "-n 80M -R"), (65520, "-n 80M"), (65520, "-n 80M -R")):
         with Guest("mtu=%d" % mtu) as g:
-            port = netns.listener().getsockname()[1]
-            server = subprocess.Popen(["iperf3", "-s", "-1", "-p", str(port), "-B", "127.0.0.1"], stdout=subprocess.DEVNULL)
-            netns.wait_listening(port)
-            try:
-                r = g.run("iperf3 -J -c 10.0.2.2 -p %d %s %s" % (port, "" if "-n" in options else "-t 1", options), timeout=15).ok()
-                check(json.loads(r.out)["end"]["sum_received"]["bits_per_second"] > 50e6, "mtu %d %s: %s", mtu, options, r.out[-500:])
-            finally:
-                server.kill()
-                server.wait()
+            received = g.iperf3(options if "-n" in options else "-t 1 " + options)["sum_received"]
+            check(received["bits_per_second"] > 50e6, "mtu %d %s: %s", mtu, options, received)
 
 
 def heard(c):
@@ -286,11 +278,7 @@ for i in range(2500):
 print(ok)
 """ % server.port, timeout=40).ok().out
         check(int(out) == 2500, "%s of 2500", out)
-        for _ in range(100):
-            if g.descriptors() <= before:
-                break
-            time.sleep(0.02)
-        check(g.descriptors() <= before, "%d descriptors became %d", before, g.descriptors())
+        g.expect_descriptors(before)
 
 
 @case
@@ -313,11 +301,7 @@ print(sum(s.recv(1) == b'x' for s in all), int(count / took))
 """ % (count, server.port), timeout=60).ok().out.split()
         check(int(out[0]) == count, "%s of %d answer", out[0], count)
         check(int(out[1]) > 200, "only %s connections a second", out[1])
-        for _ in range(750):
-            if g.descriptors() <= before:
-                break
-            time.sleep(0.02)
-        check(g.descriptors() <= before, "%d descriptors became %d", before, g.descriptors())
+        g.expect_descriptors(before, 15)
 
 
 @case
