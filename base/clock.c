@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct entry {
 	struct timer *timer;
@@ -22,6 +23,15 @@ struct clock {
 	struct bell *answering;         /* taken from `rung`, first rung first */
 	uint64_t running_at;            /* the time that clock_run works off; 0 outside of it */
 };
+
+uint64_t clock_monotonic(void *owner)
+{
+	struct timespec ts;
+
+	(void)owner;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return S(ts.tv_sec) + (uint64_t)ts.tv_nsec;
+}
 
 struct clock *clock_new(const struct clock_config *config)
 {

@@ -37,6 +37,8 @@ struct clock_config {
 	void *owner;
 };
 
+/* A `now` that needs no owner: the host's monotonic clock. */
+uint64_t clock_monotonic(void *owner);
 struct clock *clock_new(const struct clock_config *config);
 void clock_free(struct clock *c);       /* no timer may be armed any more */
 uint64_t clock_now(const struct clock *c);

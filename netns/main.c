@@ -191,21 +191,13 @@ static void plan_setup(struct program *p, const struct unet_config *c, const cha
 
 /* --- events ------------------------------------------------------------------------------------------------------- */
 
-static uint64_t monotonic(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 /* The stack's time stands still while one round of events is worked off: from the first look on. */
 static uint64_t program_now(void *owner)
 {
 	struct program *p = owner;
 
 	if (!p->now)
-		p->now = monotonic();
+		p->now = clock_monotonic(NULL);
 	return p->now;
 }
 
@@ -279,7 +271,7 @@ static void round_of_events(struct program *p, uint64_t wait)
 {
 	uint64_t deadline = clock_deadline(p->clock);
 
-	p->now = monotonic();
+	p->now = clock_monotonic(NULL);
 	if (deadline != CLOCK_NEVER)
 		wait = MIN(wait, deadline > p->now ? deadline - p->now : 0);
 	p->now = 0;                     /* what woke us happens now, not when we fell asleep */
@@ -291,13 +283,13 @@ static void round_of_events(struct program *p, uint64_t wait)
 /* What the command's kernel still had to send when it ended goes out, too. */
 static void drain(struct program *p)
 {
-	uint64_t begin = monotonic(), last = begin, now = begin, seen = 0;
+	uint64_t begin = clock_monotonic(NULL), last = begin, now = begin, seen = 0;
 	struct unet_counters n;
 
 	while (now - begin < DRAIN_MAX && now - last < DRAIN_QUIET) {
 		round_of_events(p, MS(5));
 		unet_get_counters(p->unet, &n);
-		now = monotonic();
+		now = clock_monotonic(NULL);
 		if (n.frames_in + n.frames_out != seen || unet_busy(p->unet))
 			last = now;
 		seen = n.frames_in + n.frames_out;
@@ -323,7 +315,7 @@ static bool capture(struct program *p, struct err *err)
 		return true;
 	clock_gettime(CLOCK_REALTIME, &wall);
 	p->pcap = pcap_new(&(struct pcap_config){ .path = p->o.pcap, .clock = p->clock, .direction = PCAP_BOTH,
-			   .base_ns = (uint64_t)wall.tv_sec * 1000000000 + (uint64_t)wall.tv_nsec - monotonic() },
+			   .base_ns = (uint64_t)wall.tv_sec * 1000000000 + (uint64_t)wall.tv_nsec - clock_monotonic(NULL) },
 			   unet_port(p->unet), err);
 	return p->pcap || (err_prefix(err, "--pcap"), false);
 }
@@ -430,7 +422,7 @@ static bool prepare(struct program *p, struct unet_config *c, struct err *err)
 		err_prefix(err, "--net");
 		return false;
 	}
-	p->now = monotonic();
+	p->now = clock_monotonic(NULL);
 	p->loop = loop_new();
 	p->clock = clock_new(&(struct clock_config){ .now = program_now, .owner = p });
 	if (!p->loop || !p->clock)
