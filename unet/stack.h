@@ -48,7 +48,8 @@ enum {
 	CHAIN_WORK,                     /* callbacks of lwIP noted something down: tcp_work() */
 	CHAIN_BLOCKED,                  /* a segment was refused by the full queue */
 	CHAIN_STARVED,                  /* want a ring, and none is left */
-	CHAIN_ACKS,                     /* owe the guest an acknowledgement, which may wait for ack_timer */
+	CHAIN_ACKS,                     /* owe the guest an acknowledgement, which may wait until f->ack_due */
+	CHAIN_ANSWERS,                  /* the same in a dialogue: the host's answer may carry it */
 	CHAINS
 };
 

@@ -339,7 +339,8 @@ static void announce(struct tcp_flow *f)
 	f->ack_wanted = false;
 	f->unannounced = f->unacked = 0;
 	unchain(f, CHAIN_ACKS);
-	if (!f->u->chains[CHAIN_ACKS].first)
+	unchain(f, CHAIN_ANSWERS);
+	if (!f->u->chains[CHAIN_ACKS].first && !f->u->chains[CHAIN_ANSWERS].first)
 		timer_cancel(&f->u->ack_timer);
 }
 
@@ -354,6 +355,7 @@ static bool ack_can_wait(struct tcp_flow *f, uint64_t now)
 	struct unet *u = f->u;
 	uint64_t due = now + ACK_DELAY;
 	uint32_t most = MIN(4u * f->guest_mss, ACK_BYTES);
+	unsigned chain = CHAIN_ACKS;
 
 	if (now - f->heard_ns > STREAM_GAP)
 		f->stream = f->unacked;
@@ -361,10 +363,14 @@ static bool ack_can_wait(struct tcp_flow *f, uint64_t now)
 	if (f->stream < STREAM_MIN) {
 		due = now + ANSWER_DELAY;
 		most = f->acks_at_once ? 0 : f->guest_mss;
+		chain = CHAIN_ANSWERS;
 	}
 	if (f->unacked >= most || f->backlog)
 		return false;
-	tcp_chain(f, CHAIN_ACKS);
+	if (f->chain[CHAIN_ACKS].on || f->chain[CHAIN_ANSWERS].on)
+		return true;
+	f->ack_due = due;
+	tcp_chain(f, chain);
 	if (!timer_armed(&u->ack_timer) || u->ack_timer.deadline > due)
 		timer_set(&u->ack_timer, due);
 	return true;
@@ -373,15 +379,24 @@ static bool ack_can_wait(struct tcp_flow *f, uint64_t now)
 static void acks_due(void *owner)
 {
 	struct unet *u = owner;
-	uint64_t now = unet_now(u);
+	uint64_t now = unet_now(u), next = CLOCK_NEVER;
 
 	unet_enter(u);
-	for (struct tcp_flow *f; (f = tcp_unchain(u, CHAIN_ACKS));) {
-		if (now - f->heard_ns >= ANSWER_DELAY)
-			f->acks_at_once = ANSWERS;
-		f->kick = true;
-		tcp_chain(f, CHAIN_WORK);
+	for (unsigned chain = CHAIN_ACKS; chain <= CHAIN_ANSWERS; chain++) {
+		struct tcp_flow *f;
+
+		while ((f = u->chains[chain].first) && f->ack_due <= now) {
+			unchain(f, chain);
+			if (chain == CHAIN_ANSWERS)
+				f->acks_at_once = ANSWERS;
+			f->kick = true;
+			tcp_chain(f, CHAIN_WORK);
+		}
+		if (f)
+			next = MIN(next, f->ack_due);
 	}
+	if (next != CLOCK_NEVER)
+		timer_set(&u->ack_timer, next);
 	unet_leave(u);
 }
 

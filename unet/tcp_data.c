@@ -22,6 +22,7 @@ enum {
 	RINGS_KEPT = 16,                /* free rings that stay allocated */
 	READ_ROOM = TCP_WND / 4,        /* a socket is read again when its ring has this much room */
 	IOV_BATCH = 128,
+	ONE_SEGMENT = 500,
 	GSO_MIN = 500,                  /* an MSS below is not worth it (engine.c's output does not look) */
 	SEGMENT_MAX = 65480,            /* of a virtual MSS: an IP packet of 65535 bytes must hold it */
 };
@@ -210,6 +211,11 @@ static uint32_t send_some(struct tcp_flow *f, struct iovec *iov, int n, uint32_t
 	*asked = MIN(ahead ? ahead : 1, total);
 	if (f->fd < 0 || f->host_reset)
 		return 0;
+	/* Nagle's algorithm has no hold on what is said first, if that is one segment anywhere */
+	if (!f->undelayed && (f->passed || total > ONE_SEGMENT)) {
+		SOCK(f->u, set, f->fd, SOCK_NODELAY, 1);
+		f->undelayed = true;
+	}
 	if (ahead)
 		r = SOCK(f->u, send, f->fd, iov, cut(iov, n, *asked), NULL);
 	else

@@ -39,6 +39,7 @@ struct tcp_flow {
 	uint8_t state;
 	uint8_t resolver;               /* to 10.0.2.3: which of the host's */
 	bool watched, hung_up;
+	bool undelayed;                 /* Nagle's algorithm is off on the host's socket */
 	bool near;                      /* the host's end is on the host itself: nothing can be lost on the way */
 	bool forwarded;                 /* opened by a client of the host's */
 	bool guest_fin, shut;           /* the guest closed its half; passed on to the host */
@@ -63,6 +64,7 @@ struct tcp_flow {
 	uint32_t unacked;               /* bytes from the guest since the last ACK */
 	uint32_t stream;                /* bytes from the guest since the host, or the guest for a while, said anything */
 	uint64_t heard_ns;              /* when the guest last sent data */
+	uint64_t ack_due;               /* while on CHAIN_ACKS or CHAIN_ANSWERS */
 	uint64_t opened_ns, bytes_in, bytes_out;
 	uint32_t passed;                /* of the guest's stream: bytes that the host has */
 	uint32_t urgent_at;             /* of the guest's stream: the byte that is urgent */

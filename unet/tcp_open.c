@@ -57,7 +57,6 @@ void tcp_connected(struct tcp_flow *f)
 {
 	struct unet *u = f->u;
 
-	SOCK(u, set, f->fd, SOCK_NODELAY, 1);
 	SOCK(u, set, f->fd, SOCK_OOB_INLINE, 1);
 	if (!f->near) {
 		SOCK(u, set, f->fd, SOCK_KEEPALIVE, 1);
@@ -235,7 +234,6 @@ void tcp_from_host(struct unet *u, int fd, const struct addr *src, uint16_t src_
 	f->state = OPENING;
 	f->forwarded = true;
 	f->opened_ns = unet_now(u);
-	SOCK(u, set, fd, SOCK_NODELAY, 1);
 	SOCK(u, set, fd, SOCK_KEEPALIVE, 1);
 	SOCK(u, set, fd, SOCK_OOB_INLINE, 1);
 	tcp_hook(f, pcb);

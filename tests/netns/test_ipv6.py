@@ -335,7 +335,7 @@ print('done')
         check(out == "done\n", "%s", out)
         check(not local.clients and not outer.clients, "the host saw clients")
         with Guest("restrict=on") as g:
-            g.run("ping -c 1 -W 1 fec0::2").ok()
+            g.run("ping -c 1 -W 5 fec0::2").ok()
             check(g.run("ping -c 2 -i 0.2 -W 1 %s" % FAR6).status != 0, "ping leaves")
             check("fec0::3" not in g.run("rdisc6 -1 tap0").out, "the relay is announced")
 

@@ -235,6 +235,29 @@ static void an_answer_that_comes_soon_carries_the_ack(void **state)
 	assert_int_equal(b->t.snd_una, b->t.snd_nxt);
 }
 
+static void each_flow_waits_its_own_time_for_the_answer(void **state)
+{
+	struct tcp_bench *b = *state;
+	struct guest_tcp other;
+
+	tcp_bench_open(b);
+	guest_tcp_init(&other, &b->net.guest, NET_OUTSIDE, 40001, 80);
+	assert_true(guest_tcp_open(&other));
+	fake_net_run(&b->net, 0);
+	guest_tcp_send(&other, TCP_ACK_, "early", 5);
+	fake_clock_advance(&b->net.clock, MS(1));
+	guest_tcp_send(&b->t, TCP_ACK_, "late", 4);
+	fake_clock_advance(&b->net.clock, MS(1));
+	assert_int_equal(b->net.guest.count, 1);
+	guest_tcp_run(&other);
+	assert_int_equal(other.snd_una, other.snd_nxt);
+	fake_clock_advance(&b->net.clock, MS(1));
+	assert_int_equal(b->net.guest.count, 1);
+	guest_tcp_run(&b->t);
+	assert_int_equal(b->t.snd_una, b->t.snd_nxt);
+	guest_tcp_free(&other);
+}
+
 static void a_guest_that_waits_for_each_ack_waits_once(void **state)
 {
 	struct tcp_bench *b = *state;
@@ -541,6 +564,7 @@ int main(void)
 		TEST(a_batch_of_segments_is_one_write_and_one_ack),
 		TEST(a_stream_of_small_writes_gets_few_acks),
 		TEST(an_answer_that_comes_soon_carries_the_ack),
+		TEST(each_flow_waits_its_own_time_for_the_answer),
 		TEST(a_guest_that_waits_for_each_ack_waits_once),
 		TEST(a_host_that_does_not_read_closes_the_window_and_nothing_is_lost),
 		TEST(a_full_card_makes_the_data_wait),
