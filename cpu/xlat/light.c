@@ -112,6 +112,7 @@ static bool decode(struct cpu *c, struct xblock *b, unsigned k)
 
 	if (b->slow[k])
 		return true;
+	xlat_save_vector(c);                    /* the decoder is compiled as the compiler likes it */
 	if (b->b.page2 != NO_PAGE || insn_decode(&i, b->b.code + b->site[k].guest, len, xlat_code_size(b->b.key)) != DECODE_OK || i.len != len)
 		return false;
 	interp_gate(c, &i);

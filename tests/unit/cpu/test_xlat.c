@@ -378,6 +378,39 @@ static void storms_of_interrupts_lose_and_repeat_nothing(void **state)
 	fake_machine_free(m);
 }
 
+/*
+ * Vectors are on the host's units while an access goes to the interpreter's handler: each such instruction for the first time, when
+ * it is decoded, and again.  All registers go to memory in the end.
+ */
+CODE(vectors_stay, 64, "mov esi, 2\n 1: pcmpeqd xmm0, xmm0\n movdqa xmm1, xmm0\n movdqa xmm2, xmm0\n movdqa xmm3, xmm0\n movdqa xmm4, xmm0\n"
+     "movdqa xmm5, xmm0\n movdqa xmm6, xmm0\n movdqa xmm7, xmm0\n mov [0x200ffc], rax\n movups [rdi], xmm0\n mov rbx, [0x200ffd]\n"
+     "movups [rdi + 0x10], xmm0\n add [0x200ffe], bx\n add [0x200fff], bx\n movups [rdi + 0x20], xmm0\n movups [rdi + 0x30], xmm1\n movups [rdi + 0x40], xmm2\n"
+     "movups [rdi + 0x50], xmm3\n movups [rdi + 0x60], xmm4\n movups [rdi + 0x70], xmm5\n movups [rdi + 0x80], xmm6\n movups [rdi + 0x90], xmm7\n"
+     "add rdi, 0xa0\n dec esi\n jnz 1b\n hlt");
+
+static void accesses_that_the_interpreter_does_leave_vectors_alone(void **state)
+{
+	struct cpu_regs r;
+	unsigned k;
+
+	(void)state;
+	fake_icount = false;
+	fake_engine = CPU_XLAT;
+	m = fake_machine_new(1, NULL);
+	START64(vectors_stay);
+	memset(m->ram + DATA_AT, 0, 0x2000);
+	r = regs();
+	r.gpr[7] = DATA_AT;
+	r.cr4 |= 0x600;
+	cpu_set_regs(m->cpu, &r);
+	m->cpu->s.fpu.fcw = 0x37f;
+	run_to_halt();
+	for (k = 0; k < 2 * 0xa0; k++)
+		assert_int_equal(m->ram[DATA_AT + k], 0xff);
+	assert_true(m->cpu->x->count.slow[SLOW_CROSS][0] && m->cpu->x->count.slow[SLOW_CROSS][1]);
+	fake_machine_free(m);
+}
+
 /* --- a full cache ------------------------------------------------------------------------------------------------ */
 
 /* Calls 16384 functions at r8, 64 bytes apart, of which each adds its number; again and again. */
@@ -456,6 +489,7 @@ int main(void)
 		TEST(faults_in_the_middle_leave_what_the_interpreter_leaves), TEST(bytes_that_were_only_looked_at_count_as_code),
 		TEST(code_that_writes_itself_runs_as_written), TEST(code_pages_that_move_are_found_where_they_are),
 		TEST(single_steps_and_breakpoints_hit_in_translated_code), TEST(storms_of_interrupts_lose_and_repeat_nothing),
+		TEST(accesses_that_the_interpreter_does_leave_vectors_alone),
 		TEST(a_full_cache_starts_anew_and_goes_on), TEST(so_does_that_of_two_processors),
 	};
 
