@@ -56,6 +56,10 @@ void arp_input(struct unet *u, const uint8_t eth[ETH_HLEN], struct slice body)
 	/* nobody else is the gateway, and a probe (RFC 5227: sender 0.0.0.0) teaches nothing */
 	if (ip_in_net(u, &sender) && ip_place(u, &sender) == PLACE_NOBODY)
 		neighbor_learn(u, &sender, b + 8);
+	if (addr_equal(&sender, &u->returned)) {        /* it has its address now */
+		u->returned = (struct addr){ { 0 } };
+		tcp_ask(u, &sender);
+	}
 	if (op == ARP_REQUEST && ip_in_net(u, &target) &&
 	    (addr_equal(&target, &u->host) || addr_equal(&target, &u->dns_addr) || guestfwd_has(u, &target)))
 		send_arp(u, eth + 6, ARP_REPLY, &target, &sender, b + 8);

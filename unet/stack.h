@@ -153,6 +153,7 @@ struct unet {
 	/* neighbor.c, ndp.c */
 	struct flow_table neighbors;
 	struct neighbor *last_neighbor; /* found last: mostly the next one, too */
+	struct addr returned;           /* got a lease, and has not been heard of by ARP since; zero: nobody */
 	struct timer advertise_timer;
 
 	/* ip.c, reass.c */
@@ -342,6 +343,7 @@ int tcp_passive_open(struct unet *u, struct tcp_pcb *pcb);
 void tcp_established(void *flow);       /* the guest has completed the handshake */
 void tcp_print(struct unet *u, void (*out)(void *to, const char *line), void *to);
 void tcp_expire(struct unet *u, uint64_t now);
+void tcp_ask(struct unet *u, const struct addr *guest);
 
 /* --- tcp_open.c --- */
 /* A connection that a forward accepted. */

@@ -28,6 +28,7 @@ static void serve_dhcp(struct unet *u, const struct packet *p, struct slice data
 	if (r.leased.s_addr) {
 		leased = addr_from4(&r.leased);
 		neighbor_learn(u, &leased, r.mac);
+		u->returned = leased;
 	}
 	q = ip_alloc((uint32_t)(UDP_HLEN + r.len));
 	if (!q)

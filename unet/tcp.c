@@ -519,6 +519,17 @@ void tcp_expire(struct unet *u, uint64_t now)
 	}
 }
 
+/* Somebody has taken this address anew.  If he was started anew he knows none of its connections, and answers with resets. */
+void tcp_ask(struct unet *u, const struct addr *guest)
+{
+	for (struct flow *i = flow_next(&u->tcp, NULL); i; i = flow_next(&u->tcp, i)) {
+		struct tcp_flow *f = (struct tcp_flow *)i;
+
+		if (f->state == OPEN && f->pcb && addr_equal(&i->key.guest, guest))
+			tcp_keepalive(f->pcb);
+	}
+}
+
 bool tcp_flows_init(struct unet *u)
 {
 	if (!flow_table_init(&u->tcp, u->cfg.limits.tcp_flows, sizeof(struct tcp_flow), (const uint8_t *)u->secret))

@@ -243,6 +243,39 @@ static void an_idle_connection_lives_as_long_as_the_guest_answers(void **state)
 	assert_true(b->net.sockets.last_closed_reset);
 }
 
+/* Its address by DHCP, as after a start, and then the first question by ARP. */
+static void start_guest(struct tcp_bench *b)
+{
+	uint8_t buf[600], m[300] = { 1, 1, 6, 0, 1, 2, 3, 4 };
+
+	memcpy(m + 28, b->net.guest.mac, 6);
+	memcpy(m + 236, "\x63\x82\x53\x63\x35\1\3\x32\4\x0a\0\2\x0f\xff", 14);        /* REQUEST for 10.0.2.15 */
+	b->net.guest.ip = 0;
+	guest_send(&b->net.guest, buf, guest_udp(&b->net.guest, buf, 0xffffffff, 68, 67, m, sizeof(m)));
+	b->net.guest.ip = NET_GUEST;
+	assert_int_equal(guest_tcp_run(&b->t), 0);
+	guest_send(&b->net.guest, buf, guest_arp(&b->net.guest, buf, 1, NET_GUEST, NET_HOST));
+}
+
+static void a_guest_that_was_started_anew_is_asked_about_its_connections(void **state)
+{
+	struct tcp_bench *b = *state;
+	uint8_t buf[100];
+
+	tcp_bench_open(b);
+	start_guest(b);
+	assert_int_equal(guest_tcp_run(&b->t), 1);
+	guest_tcp_send(&b->t, TCP_ACK_, NULL, 0);       /* it goes on */
+	assert_int_equal(b->net.sockets.open_count, 1);
+	guest_send(&b->net.guest, buf, guest_arp(&b->net.guest, buf, 1, NET_GUEST, NET_HOST));
+	assert_int_equal(guest_tcp_run(&b->t), 0);
+	start_guest(b);
+	assert_int_equal(guest_tcp_run(&b->t), 1);
+	guest_tcp_send(&b->t, TCP_RST_, NULL, 0);       /* it knows of none */
+	assert_int_equal(b->net.sockets.open_count, 0);
+	assert_true(b->net.sockets.last_closed_reset);
+}
+
 static void a_flood_of_syns_stays_within_its_limits(void **state)
 {
 	struct tcp_bench *b = *state;
@@ -296,6 +329,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(an_idle_connection_lives_as_long_as_the_guest_answers),
+		TEST(a_guest_that_was_started_anew_is_asked_about_its_connections),
 		TEST(guest_close_then_host_close),
 		TEST(host_close_then_guest_close),
 		TEST(both_close_at_once),
