@@ -9,6 +9,7 @@ import test_accel  # noqa: F401
 import test_boot  # noqa: F401
 import test_ipv6  # noqa: F401
 import test_options  # noqa: F401
+import test_core  # noqa: F401
 from tenbox import CASES, run
 
 sys.exit(run(CASES, sys.argv[1:]))
