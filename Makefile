@@ -35,9 +35,9 @@ CFLAGS_release := -O2 -g
 CFLAGS_debug   := -O0 -g3
 CFLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 CFLAGS_cov     := -O0 -g --coverage
-CFLAGS_fuzz    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+CFLAGS_fuzz    := -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
                   -fsanitize-coverage=inline-8bit-counters,pc-table
-CFLAGS_afl     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CFLAGS_afl     := -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 CFLAGS  += -std=gnu11 -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -fno-strict-aliasing \
            -fstack-protector-strong $(CFLAGS_$(MODE)) $(if $(CI),-Werror)
 LDFLAGS += -pthread $(filter -fsanitize% --coverage,$(CFLAGS_$(MODE)))

@@ -28,10 +28,13 @@ $(guestmark): tests/bench/guest/guestmark.c
 	$(call say,CC      $<)
 	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 -O2 -Wall -Wextra -Wshadow -static -o $@ $<
 
+# Large blocks that a harness frees, asan.c keeps.
+comma := ,
+asan_wrap := $(if $(filter asan fuzz afl,$(MODE)),-Wl$(comma)--wrap=malloc$(comma)--wrap=calloc$(comma)--wrap=free)
 # A fuzz harness is LLVMFuzzerTestOneInput in one file; tests/fuzz/replay.c runs it over seeded inputs without any fuzzer.
 $(fuzz_bin): $(O)/%: $(O)/%.o $(O)/tests/fuzz/replay.o $(O)/tests/fuzz/asan.o $(O)/libfake.a $$(call libs,emu)
 	$(call say,LD      $@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(O)/tests/fuzz/replay.o $(O)/tests/fuzz/asan.o -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(O)/tests/fuzz/replay.o $(O)/tests/fuzz/asan.o $(asan_wrap) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
 # Our processor, and the decoder alone, against the host's: make $(O)/tests/diff/diff_cpu (decode_host), then run it for as
 # long as you like.
@@ -60,7 +63,7 @@ fuzz: ## F=name T=seconds: libFuzzer on tests/fuzz/fuzz_NAME.c
 # of the network's harnesses only what they need: the rest takes long to compile
 fuzz_needs = $(call libs,$(if $(filter unet_% dns dhcp tftp,$(1)),unet,emu))
 build/fuzz/run_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/tests/fuzz/asan.o build/fuzz/libfake.a $$(call fuzz_needs,$$*)
-	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -pthread -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -pthread -o $@ $(filter %.o,$^) $(asan_wrap) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
 # make afl F=unet_tcp T=60: AFL++ on the same function; its findings are in build/afl/out_NAME.
 afl: ## F=name T=seconds: AFL++ on tests/fuzz/fuzz_NAME.c
@@ -70,7 +73,7 @@ afl: ## F=name T=seconds: AFL++ on tests/fuzz/fuzz_NAME.c
 	AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_SKIP_CPUFREQ=1 AFL_NO_UI=1 afl-fuzz -V $(or $(T),60) -i build/afl/in_$(F) \
 		-o build/afl/out_$(F) build/afl/run_$(F)
 build/afl/run_%: build/afl/tests/fuzz/fuzz_%.o build/afl/tests/fuzz/asan.o build/afl/libfake.a $$(call fuzz_needs,$$*)
-	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -pthread -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -pthread -o $@ $(filter %.o,$^) $(asan_wrap) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
 seeds: $(O)/tenbox-net ## inputs of fuzz_unet_frames anew, from captures that the tests of tests/netns make
 	$(Q)mkdir -p build/captures && rm -f build/captures/*

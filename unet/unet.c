@@ -145,9 +145,11 @@ void unet_leave(struct unet *u)
 		return;
 	}
 	do {
-		udp_flush(u);
+		if (u->udp_out_count)
+			udp_flush(u);
 		tcp_work(u);
-		netif_flush(u);
+		if (u->out_count)
+			netif_flush(u);
 		/* who met a full queue goes on; so does who met a full port, once ready() was called */
 		if (netif_room(u)) {
 			tcp_unblock(u);

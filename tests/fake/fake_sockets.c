@@ -59,6 +59,22 @@ const char *fake_text(const struct sockaddr_storage *a)
 
 /* --- calls ------------------------------------------------------------------------------------------------------ */
 
+/* All zero again; of the large tables only what was used. */
+static void forget(struct fake_socket *s)
+{
+	unsigned out = MIN(s->out_count, FAKE_DATAGRAMS), in = s->in_high;
+
+	free(s->sent);
+	free(s->input);
+	for (unsigned i = 0; i < out; i++)
+		free(s->out[i].data);
+	for (unsigned i = 0; i < in; i++)
+		free(s->in[i].data);
+	memset(s, 0, offsetof(struct fake_socket, out));
+	memset(s->out, 0, out * sizeof(s->out[0]));
+	memset(s->in, 0, in * sizeof(s->in[0]));
+}
+
 static int take_fd(struct fake_sockets *f)
 {
 	int fd = 3;
@@ -71,13 +87,7 @@ static int take_fd(struct fake_sockets *f)
 		return -EMFILE;
 	if (fd >= f->high)
 		f->high = fd + 1;
-	free(f->s[fd].sent);
-	free(f->s[fd].input);
-	for (unsigned i = 0; i < FAKE_DATAGRAMS; i++) {
-		free(f->s[fd].out[i].data);
-		free(f->s[fd].in[i].data);
-	}
-	memset(&f->s[fd], 0, sizeof(f->s[fd]));
+	forget(&f->s[fd]);
 	f->s[fd].open = true;
 	f->s[fd].send_space = SIZE_MAX;
 	f->open_count++;
@@ -534,15 +544,8 @@ void fake_sockets_init(struct fake_sockets *f)
 
 void fake_sockets_free(struct fake_sockets *f)
 {
-	for (int i = 3; i < f->high; i++) {
-		free(f->s[i].sent);
-		free(f->s[i].input);
-		for (unsigned k = 0; k < FAKE_DATAGRAMS; k++) {
-			free(f->s[i].out[k].data);
-			free(f->s[i].in[k].data);
-		}
-		memset(&f->s[i], 0, sizeof(f->s[i]));
-	}
+	for (int i = 3; i < f->high; i++)
+		forget(&f->s[i]);
 	free(spare);
 	spare = f->s;
 }
@@ -646,6 +649,7 @@ void fake_peer_datagram(struct fake_sockets *f, int fd, const char *from, uint16
 		return;
 	fake_address(&a, from, port);
 	d = &s->in[(s->in_first + s->in_count++) % FAKE_DATAGRAMS];
+	s->in_high = MAX(s->in_high, (unsigned)(d - s->in) + 1);
 	keep_datagram(d, &a, len);
 	memcpy(d->data, data, len);
 }

@@ -41,8 +41,7 @@ struct fake_socket {
 	unsigned urgent_sent;           /* bytes sent as urgent data; the last one was at */
 	size_t urgent_at;
 	bool keepalive;
-	struct fake_datagram out[FAKE_DATAGRAMS];
-	unsigned out_count;             /* all ever; the last FAKE_DATAGRAMS are kept */
+	unsigned out_count;             /* all datagrams ever; the last FAKE_DATAGRAMS are kept in out */
 	unsigned many_calls, merged;    /* calls of send_many; messages with segments in them */
 	bool tell_local;
 	int send_error;                 /* the next datagram's */
@@ -50,12 +49,12 @@ struct fake_socket {
 	uint8_t *input;
 	size_t input_len, input_at;
 	size_t mark;                    /* in input: the urgent byte + 1; 0: none */
-	struct fake_datagram in[FAKE_DATAGRAMS];
-	unsigned in_first, in_count;
+	unsigned in_first, in_count, in_high;   /* of in; those ever used lie below in_high */
 	struct sock_error errors[8];
 	unsigned error_count;
 	struct sockaddr_storage clients[64];
 	unsigned client_count;
+	struct fake_datagram out[FAKE_DATAGRAMS], in[FAKE_DATAGRAMS];
 };
 
 struct fake_sockets {

@@ -41,6 +41,7 @@ enum {
 	OP_LONG,        /* seconds16: a long silence */
 	OPS,
 	STREAM_MAX = 1 << 21,
+	SEGMENTS_MAX = 400,             /* that one input may have the host's data cut into: a few thousand take a long time */
 };
 
 struct connection {
@@ -51,6 +52,7 @@ struct connection {
 	unsigned born;                  /* of fd */
 	uint32_t base;                  /* of the guest's stream: sequence number of its first byte */
 	size_t checked;                 /* of what the host was sent */
+	uint16_t mss;                   /* that its last SYN said */
 	uint32_t pushed;                /* of what the host's peer sends */
 	uint8_t last[48];               /* the last segment's headers, for OP_ICMP */
 };
@@ -62,6 +64,7 @@ static struct run {
 	struct connection c[CONNECTIONS];
 	int listener;
 	uint16_t client_port;
+	unsigned segments;
 	uint8_t frame[70000];
 } run;
 
@@ -218,7 +221,8 @@ static void syn(struct connection *c, struct cursor *in)
 	uint8_t options[8] = { 2, 4, 0, 0, 1, 3, 3, 0 };
 	uint8_t flags = TCP_SYN_ | (c == &run.c[FORWARDED] ? TCP_ACK_ : 0);
 
-	put_be16(options + 2, cursor_be16(in));
+	c->mss = cursor_be16(in);
+	put_be16(options + 2, c->mss);
 	options[7] = cursor_u8(in);
 	t->scale = options[7] > 14 ? -1 : options[7];
 	t->window = (uint32_t)cursor_be16(in) << (t->scale > 0 ? t->scale : 0);
@@ -234,6 +238,9 @@ static void peer_says(struct connection *c, size_t len, bool urgent)
 	const uint8_t *data = stream(HOST_STREAM + c->pushed);
 
 	if (!s || !len || s->input_len - s->input_at + len > 300000 || c->pushed + len > STREAM_MAX)
+		return;
+	run.segments += (unsigned)len / MAX(c->mss, 88u) + 1;
+	if (run.segments > SEGMENTS_MAX)
 		return;
 	c->pushed += (uint32_t)len;
 	if (urgent)
