@@ -169,12 +169,29 @@ static void op_fence(struct cpu *c, const struct insn *i)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-/* A wake-up for no reason is allowed at any time, so MWAIT may return at once; it would rather not spin. */
-static void op_monitor(struct cpu *c, const struct insn *i)
+/* No extension and no hint is known (CPUID.05H:ECX is 0): ECX must be 0. */
+static void begin_wait(struct cpu *c)
 {
-	(void)i;
 	if (c->s.cpl)
 		fault_ud(c);
+	if ((uint32_t)c->s.gpr[RCX])
+		fault_gp(c, 0);
+}
+
+static void op_monitor(struct cpu *c, const struct insn *i)
+{
+	uint64_t at = c->s.gpr[RAX];
+
+	begin_wait(c);
+	at = i->addrsize == 8 ? at : i->addrsize == 4 ? (uint32_t)at : (uint16_t)at;
+	probe_read(c, linear_address(c, SEG_DS, at, 1, false), 1);
+}
+
+/* A wake-up for no reason is allowed at any time, so it may return at once; it would rather not spin. */
+static void op_mwait(struct cpu *c, const struct insn *i)
+{
+	(void)i;
+	begin_wait(c);
 }
 
 static void op_rsm(struct cpu *c, const struct insn *i)
@@ -189,5 +206,5 @@ const op_handler misc_ops[OP_COUNT] = {
 	[OP_RDSEED] = op_rdrand, [OP_VMCALL] = op_vmcall, [OP_VMMCALL] = op_vmcall, [OP_WBINVD] = op_wbinvd,
 	[OP_INVD] = op_wbinvd, [OP_CLFLUSH] = op_clflush, [OP_CLFLUSHOPT] = op_clflush, [OP_CLWB] = op_clflush,
 	[OP_LFENCE] = op_fence, [OP_MFENCE] = op_fence, [OP_SFENCE] = op_fence, [OP_MONITOR] = op_monitor,
-	[OP_MWAIT] = op_monitor, [OP_RSM] = op_rsm,
+	[OP_MWAIT] = op_mwait, [OP_RSM] = op_rsm,
 };

@@ -3,6 +3,9 @@
 
 CODE(load, 64, "mov eax, [0x400000]\n hlt");
 CODE(store, 64, "mov dword ptr [0x400000], 0x12345678\n hlt");
+CODE(clflush, 64, "clflush [0x400000]\n hlt");
+CODE(clflushopt, 64, "clflushopt [0x400000]\n hlt");
+CODE(clwb, 64, "clwb [0x400000]\n hlt");
 CODE(jump, 64, "mov eax, 0x400000\n jmp rax");
 CODE(cross, 64, "mov rax, 0x1122334455667788\n mov edi, 0x3ffffc\n mov [rdi], rax\n hlt");
 CODE(wp_off, 64, "mov rax, cr0\n and eax, 0xfffeffff\n mov cr0, rax\n mov dword ptr [0x400000], 1\n hlt");
@@ -95,6 +98,28 @@ static void absent_page_faults_with_the_access_in_the_code(void **state)
 	set_page(0);
 	fault_is(0x10);
 	assert_int_equal(frame64(1), 0x400000);
+}
+
+static void a_line_to_flush_must_be_mapped(void **state)
+{
+	(void)state;
+	START64(clflush);
+	set_page(0);
+	fault_is(0);
+	START64(clflushopt);
+	set_page(0);
+	fault_is(0);
+	START64(clwb);
+	set_page(0);
+	fault_is(0);
+	START64(clflushopt);
+	set_page(0x400083);
+	to_user(FAKE_UCS64);
+	fault_is(5);
+	START64(clflushopt);
+	set_page(0x400081);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(le64(m->ram + 0xa010) & 0x60, 0x20);
 }
 
 static void protection_faults_have_bit_0(void **state)
@@ -451,7 +476,8 @@ static void a20_masks_bit_20(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(absent_page_faults_with_the_access_in_the_code), TEST(protection_faults_have_bit_0),
+		TEST(absent_page_faults_with_the_access_in_the_code), TEST(a_line_to_flush_must_be_mapped),
+		TEST(protection_faults_have_bit_0),
 		TEST(write_protect_off_lets_the_supervisor_store), TEST(reserved_bits_fault),
 		TEST(smep_and_smap_keep_the_supervisor_off_user_pages), TEST(accessed_and_dirty_are_set),
 		TEST(store_across_a_missing_page_writes_nothing), TEST(global_pages_survive_cr3_but_not_invlpg),

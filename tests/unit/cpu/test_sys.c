@@ -28,6 +28,9 @@ CODE(bad_invpcid, 64, "sub rsp, 16\n mov eax, 4\n invpcid rax, [rsp]\n hlt");
 CODE(umip, 64, "sgdt [0x200000]\n hlt");
 CODE(lmsw_keeps_pe, 32, "xor eax, eax\n lmsw ax\n mov ebx, cr0\n hlt");
 CODE(mwait, 64, "lea rax, [0x200000]\n xor ecx, ecx\n xor edx, edx\n monitor\n xor eax, eax\n mwait\n mov ebx, 7\n hlt");
+CODE(monitor_extension, 64, "xor eax, eax\n mov ecx, 2\n xor edx, edx\n monitor\n hlt");
+CODE(monitor_unmapped, 64, "mov eax, 0x40000000\n xor ecx, ecx\n monitor\n hlt");
+CODE(mwait_extension, 64, "xor eax, eax\n xor edx, edx\n xor ecx, ecx\n monitor\n inc ecx\n mwait\n hlt");
 CODE(cr8, 64, "mov eax, 5\n mov cr8, rax\n mov rbx, cr8\n mov eax, 16\n mov cr8, rax\n hlt");
 CODE(user_cli, 64, "cli\n hlt");
 CODE(real_lldt, 16, "xor ax, ax\n .byte 0x0f, 0x00, 0xd0\n hlt");
@@ -224,6 +227,19 @@ static void mwait_returns_and_is_the_kernels(void **state)
 	assert_int_equal(run(), 6);
 }
 
+static void monitor_and_mwait_know_no_extensions(void **state)
+{
+	(void)state;
+	fake_machine_free(m);
+	m = fake_machine_new(1, "max,+monitor");
+	gp(monitor_extension, monitor_extension_end, 9);
+	gp(mwait_extension, mwait_extension_end, 11);
+	START64(monitor_unmapped);
+	assert_int_equal(run(), 14);
+	assert_int_equal(frame64(0), 0);
+	assert_int_equal(regs().cr2, 0x40000000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +249,7 @@ int main(void)
 		TEST(unknown_hypercalls_say_so), TEST(kvm_clock_page_tells_the_time), TEST(writes_of_the_tsc_show_in_tsc_adjust),
 		TEST(general_detect_guards_debug_registers), TEST(privileges_are_checked), TEST(lmsw_cannot_leave_protected_mode),
 		TEST(cr8_is_the_task_priority), TEST(mwait_returns_and_is_the_kernels),
+		TEST(monitor_and_mwait_know_no_extensions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
