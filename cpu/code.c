@@ -407,10 +407,24 @@ static void settle_page(struct cpu *c, struct code_page *p)
 	unlock(&s->code_lock);
 }
 
+/* Drop b, of p's blocks; what it had on another page is settled at once. */
+static void drop_from(struct cpu *c, struct code_page *p, struct block *b)
+{
+	uint64_t first = b->gpa & ~0xfffull, second = b->page2;
+	struct code_page *other;
+
+	drop_block(c, b);
+	if (second == NO_PAGE)
+		return;
+	other = find_page(c->code, first == p->page ? second : first);
+	if (other && other != p)
+		settle_page(c, other);
+}
+
 /* Drop the blocks that overlap granules of a page. */
 static void drop_granules(struct cpu *c, uint64_t page, uint64_t granules)
 {
-	struct code_page *p = find_page(c->code, page), *other;
+	struct code_page *p = find_page(c->code, page);
 	struct block *b, *next;
 
 	if (!p) {
@@ -423,19 +437,34 @@ static void drop_granules(struct cpu *c, uint64_t page, uint64_t granules)
 	}
 	for (b = p->blocks; b; b = next) {
 		unsigned n = page_link(b, page) == &b->page_next[1];
-		uint64_t second = b->page2;
 
 		next = b->page_next[n];
-		if (!(block_granules(b, n) & granules))
-			continue;
-		drop_block(c, b);
-		if (second != NO_PAGE) {
-			other = find_page(c->code, n ? b->gpa & ~0xfffull : second);
-			if (other && other != p)
-				settle_page(c, other);
-		}
+		if (block_granules(b, n) & granules)
+			drop_from(c, p, b);
 	}
 	settle_page(c, p);
+}
+
+/* The memory map changed: drop the blocks whose page is other memory now. */
+static void drop_moved(struct cpu *c)
+{
+	struct code_cache *k = c->code;
+	struct code_page *p;
+	size_t n;
+
+	for (n = 0; n < ARRAY_SIZE(k->page_hash); n++)
+		for (p = k->page_hash[n]; p; p = p->next) {
+			const uint8_t *host = phys_page(c, p->page, NULL);
+			struct block *b, *next;
+
+			for (b = p->blocks; b; b = next) {
+				next = *page_link(b, p->page);
+				if (!host || b->page2 != NO_PAGE || b->code != host + (b->gpa & 0xfff))
+					drop_from(c, p, b);
+			}
+			settle_page(c, p);
+		}
+	c->leave = true;
 }
 
 void code_stored_slow(struct cpu *c, uint64_t gpa, unsigned len)
@@ -555,9 +584,10 @@ static void do_posted(struct cpu *c)
 	todo.count = w->count;
 	todo.all_code = w->all_code;
 	todo.all_tlb = w->all_tlb;
+	todo.moved = w->moved;
 	memcpy(todo.item, w->item, w->count * sizeof(w->item[0]));
 	w->count = 0;
-	w->all_code = w->all_tlb = false;
+	w->all_code = w->all_tlb = w->moved = false;
 	unlock(&w->lock);
 
 	for (k = 0; k < todo.count; k++) {
@@ -574,6 +604,8 @@ static void do_posted(struct cpu *c)
 		mmu_remapped(c);
 	if (todo.all_code)
 		drop_everything(c);
+	else if (todo.moved)
+		drop_moved(c);
 	atomic_store(&w->done, ticket);
 }
 
@@ -587,7 +619,7 @@ void code_do_work(struct cpu *c)
 void code_post_remapped(struct cpu *c)
 {
 	lock(&c->work.lock);
-	c->work.all_tlb = c->work.all_code = true;
+	c->work.all_tlb = c->work.moved = true;
 	unlock(&c->work.lock);
 	cpu_event(c, EV_WORK);
 }

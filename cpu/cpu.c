@@ -276,7 +276,7 @@ static void reset(struct cpu *c)
 	atomic_store(&c->events, EV_WORK);
 	atomic_store(&c->attention, 1);
 	c->work.count = 0;
-	c->work.all_tlb = c->work.all_code = false;
+	c->work.all_tlb = c->work.all_code = c->work.moved = false;
 	mmu_remapped(c);
 	code_flush(c);
 	settle(c);

@@ -472,6 +472,8 @@ void fetch_page(struct cpu *c, uint64_t linear, uint64_t *gpa, uint8_t **host)
 		c->itlb[user][slot].page = PAGE_OF(linear) | c->space->number;
 		c->itlb[user][slot].gpa = PAGE_OF(w.gpa);
 		c->itlb[user][slot].host = phys_page(c, w.gpa, NULL);
+		if (w.shift > 12)
+			mmu_fetched_large(c, linear);
 		if (c->x)
 			xlat_fetched(c, linear, PAGE_OF(w.gpa), w.global, w.shift > 12);
 	}

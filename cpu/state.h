@@ -248,7 +248,7 @@ struct cpu_work {                       /* code to drop, posted by others */
 	atomic_uint done;               /* ticket of the last work done */
 	uint32_t posted;
 	unsigned count;
-	bool all_code, all_tlb;
+	bool all_code, all_tlb, moved;  /* moved: code whose memory is elsewhere now */
 	struct { uint64_t gpa; uint32_t len; bool untag; } item[32];
 };
 
@@ -307,6 +307,7 @@ struct cpu {
 	struct tlb tlbs[TLB_COUNT];
 	struct { uint16_t slot; uint8_t tlb, count; } tagged[4096];      /* by physical page: the slot with its write tag; count 2: several */
 	struct { uint64_t page, gpa; uint8_t *host; } itlb[2][256];     /* page: plus the number of its space */
+	uint64_t itlb_large[4];         /* filter by GB: where there are parts of large pages */
 	void *indirect[IND_TABLES][65536];      /* by the low bits of RIP: where translated code for it may be; last: not cleared when made */
 };
 

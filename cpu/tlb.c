@@ -42,6 +42,24 @@ void mmu_forget_fetches(struct cpu *c)
 
 	for (k = 0; k < ARRAY_SIZE(c->itlb[0]); k++)
 		c->itlb[0][k].page = c->itlb[1][k].page = 0;    /* the number of no space */
+	memset(c->itlb_large, 0, sizeof(c->itlb_large));
+}
+
+static unsigned huge_bit(uint64_t linear) { return linear >> 30 & 255; }
+
+void mmu_fetched_large(struct cpu *c, uint64_t linear)
+{
+	c->itlb_large[huge_bit(linear) / 64] |= 1ull << huge_bit(linear) % 64;
+}
+
+static void forget_fetch(struct cpu *c, uint64_t linear)
+{
+	unsigned slot = (unsigned)(linear >> 12) % ARRAY_SIZE(c->itlb[0]);
+
+	if (c->itlb_large[huge_bit(linear) / 64] >> huge_bit(linear) % 64 & 1)
+		mmu_forget_fetches(c);
+	else
+		c->itlb[0][slot].page = c->itlb[1][slot].page = 0;
 }
 
 static uint16_t current_pcid(const struct cpu *c)
@@ -212,7 +230,6 @@ void tlb_untag(struct cpu *c, uint64_t gpa)
 }
 
 static unsigned large_bit(uint64_t linear) { return linear >> 22 & 1023; }
-static unsigned huge_bit(uint64_t linear) { return linear >> 30 & 255; }
 
 struct tlb_entry *tlb_enter(struct cpu *c, unsigned index, uint64_t linear, const struct walk *w, uint8_t *host, bool ram, bool write)
 {
@@ -344,7 +361,7 @@ void tlb_flush_page(struct cpu *c, uint64_t linear)
 		clear_slot(&c->tlbs[t], TLB_WRITE, slot);
 		flush_large(&c->tlbs[t], linear);
 	}
-	mmu_forget_fetches(c);
+	forget_fetch(c, linear);
 	if (c->x && !xlat_page_changed(c, linear))
 		return;
 	c->leave = true;

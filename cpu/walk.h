@@ -20,6 +20,8 @@ int mmu_walk(struct cpu *c, uint64_t linear, enum access kind, bool user, bool s
 /* Forget where page tables lie: of the current address space, or of all. */
 void walk_forget(struct cpu *c);
 void walk_forget_all(struct cpu *c);
+/* Code was fetched from a page of 2 MB or more. */
+void mmu_fetched_large(struct cpu *c, uint64_t linear);
 /* For a device's physical address, as the bus has it. */
 void phys_write_device(struct cpu *c, uint64_t gpa, uint64_t v, unsigned size);
 

@@ -216,7 +216,7 @@ void xlat_reset(struct cpu *c)
 	mmu_forget_fetches(c);          /* so that xlat_fetched() hears of every page again */
 }
 
-static unsigned page_hash(uint64_t page) { return (unsigned)(page ^ page >> 12 ^ page >> 24) & 4095; }
+static unsigned page_hash(uint64_t page) { return (unsigned)(page ^ page >> 15 ^ page >> 30) & 32767; }
 
 /* Pages of the lower half that links lead to: all still where they were?  Those that this space was asked for before are. */
 static bool low_is_same(struct cpu *c)

@@ -111,7 +111,7 @@ struct xlat {
 	uint16_t ind_used[IND_TABLES][4096];    /* entries that are set; more: all may be */
 	unsigned ind_count[IND_TABLES];
 	uint32_t ind_key[IND_TABLES];
-	uint64_t exec_pages[64];        /* filters: hashes of linear pages that code was fetched from, */
+	uint64_t exec_pages[512];       /* filters: hashes of linear pages that code was fetched from, */
 	uint64_t exec_gigs[4];          /* and, where those are parts of large ones, of their gigabytes */
 	bool kernel_local;              /* code of the upper half was fetched from a page that is not global, or supervisor code of the lower */
 	struct { uint64_t linear, gpa; bool user; } low[64];    /* pages of the lower half that code was fetched from, */

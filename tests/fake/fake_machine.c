@@ -59,7 +59,7 @@ static bool page(void *owner, uint64_t gpa, struct cpu_page *p)
 
 	if (gpa >= m->ram_size)
 		return false;
-	p->host = m->ram + gpa;
+	p->host = m->ram + (m->moved && gpa == m->moved ? m->moved_to : gpa);
 	p->writable = gpa < m->rom_from || gpa >= m->rom_to;
 	return true;
 }

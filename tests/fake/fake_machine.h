@@ -19,6 +19,7 @@ struct fake_access {
 struct fake_machine {
 	uint8_t *ram;
 	uint64_t ram_size, rom_from, rom_to;    /* pages of [rom_from, rom_to) are not writable */
+	uint64_t moved, moved_to;               /* the page at moved, not 0, is really the one at moved_to */
 	struct cpus *cpus;
 	struct cpu *cpu;                        /* the first */
 	uint64_t now;

@@ -116,6 +116,23 @@ static void bus_master_writes_to_code_are_seen(void **state)
 	assert_int_equal(regs().gpr[0], 7);
 }
 
+/* [R8] is called twice; its page is other memory the second time, the page with the calls is not. */
+static void code_goes_with_its_page_when_the_memory_map_changes(void **state)
+{
+	(void)state;
+	START64(called_twice);
+	PUT_CODE(m, 0x40000, returns_1);
+	PUT_CODE(m, 0x50000, returns_7);
+	set_reg_value(9, 0x40000);
+	assert_int_equal(cpu_run(m->cpu, 4), CPU_EXIT_BUDGET);
+	m->moved = 0x40000;
+	m->moved_to = 0x50000;
+	cpus_remapped(m->cpus);
+	assert_int_equal(run(), NO_VECTOR);
+	assert_int_equal(regs().gpr[1], 1);
+	assert_int_equal(regs().gpr[0], 7);
+}
+
 static void code_of_a_device_runs(void **state)
 {
 	(void)state;
@@ -139,7 +156,8 @@ int main(void)
 		TEST(store_to_the_next_instruction_is_seen), TEST(loop_that_patches_itself_runs_each_version),
 		TEST(store_to_another_page_of_code_is_seen), TEST(store_through_another_linear_address_is_seen),
 		TEST(string_store_to_code_is_seen), TEST(instruction_in_two_pages_is_dropped_by_a_store_to_the_second),
-		TEST(data_beside_code_does_not_drop_it), TEST(bus_master_writes_to_code_are_seen), TEST(code_of_a_device_runs),
+		TEST(data_beside_code_does_not_drop_it), TEST(bus_master_writes_to_code_are_seen),
+		TEST(code_goes_with_its_page_when_the_memory_map_changes), TEST(code_of_a_device_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
