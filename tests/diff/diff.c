@@ -100,7 +100,10 @@ static bool many_parts(enum op op)
  *  - the x87 pointers that AMD's FNSTENV stores, which a task switch of the host changes;
  *  - MXCSR_MASK: no misaligned SSE mode for the guest;
  *  - the address of a page fault in a store or load of many parts;
- *  - whether a faulting MASKMOVQ has entered MMX state, and whether MASKMOVxx with an empty mask faults;
+ *  - whether a faulting MASKMOVQ has entered MMX state, and whether MASKMOVxx with an empty mask faults (SDM, MASKMOVQ:
+ *    "exceptions associated with addressing memory and page faults may still be signaled (implementation dependent)");
+ *  - whether an access across the end of a 4 GiB segment breaks its limit or goes on at 0 (SDM volume 3, Limit Checking: with a limit of
+ *    FFFFFFFFH it "may or may not cause the indicated exceptions");
  *  - the precision flag beside an unmasked overflow or underflow, which tells whether the result would be exact with
  *    a wider exponent; DPPx, whose steps raise exceptions one after the other; VCVTPS2PH, whose exact tiny results
  *    are not told.
@@ -121,7 +124,7 @@ static void forgive(const struct diff_case *c, struct diff_state *h, struct diff
 		take_native(gen_address(c) + 28, 4);
 		break;
 	case OP_MASKMOVQ: case OP_MASKMOVDQU:
-		if ((h->vector == VEC_PF || h->vector == VEC_GP) && g->vector == VEC_BP)
+		if ((h->vector == VEC_PF || h->vector == VEC_GP) && h->rip == c->in.rip && g->rip != h->rip)
 			*g = *h;
 		if (h->vector == VEC_PF || h->vector == VEC_GP || h->vector == VEC_SS) {
 			h->fpu = g->fpu;
@@ -152,6 +155,9 @@ static void forgive(const struct diff_case *c, struct diff_state *h, struct diff
 			*g = *h;
 		break;
 	}
+	if (c->mode == 32 && (h->vector == VEC_GP || h->vector == VEC_SS) && g->vector == VEC_PF && h->rip == g->rip &&
+	    (uint32_t)(g->cr2 + 64) < 128)
+		*g = *h;
 	if (h->vector == VEC_PF && (h->cr2 >> 63 || h->error & 0x10))
 		g->error = h->error;
 	if (many_parts(c->insn[0].op) && h->vector == VEC_PF && h->cr2 - gen_address(c) < sizeof(struct fpu_area))

@@ -29,8 +29,9 @@ static struct options {
 static struct shared {
 	uint64_t done, differ, generated;
 	uint32_t tried[OP_COUNT], failed[OP_COUNT];
-	char running[8192];
+	struct diff_case running;
 } *shared;
+static char text[8192];
 
 static uint8_t data[DATA_SIZE];
 
@@ -68,13 +69,14 @@ static void work(void)
 			continue;
 		shared->generated++;
 		shared->tried[op]++;
-		diff_print(&c, shared->running, sizeof(shared->running));
+		shared->running = c;
 		if (diff_one(&c, data, what, sizeof(what)))
 			continue;
 		shared->differ++;
 		if (shared->failed[op]++ && !options.verbose)
 			continue;
-		printf("-- case %llu\n%s%s\n", (unsigned long long)n, shared->running, what);
+		diff_print(&c, text, sizeof(text));
+		printf("-- case %llu\n%s%s\n", (unsigned long long)n, text, what);
 		fflush(stdout);
 	}
 	_exit(0);
@@ -175,8 +177,8 @@ int main(int argc, char **argv)
 			return 2;
 		if (WIFEXITED(status) && !WEXITSTATUS(status))
 			break;
-		printf("-- case %llu killed the child (status %x)\n%s\n", (unsigned long long)shared->done - 1,
-		       status, shared->running);
+		diff_print(&shared->running, text, sizeof(text));
+		printf("-- case %llu killed the child (status %x)\n%s\n", (unsigned long long)shared->done - 1, status, text);
 		if (++deaths > 50)
 			break;
 	}

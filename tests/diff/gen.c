@@ -281,6 +281,9 @@ static bool allowed(const struct insn *i, const uint8_t *code)
 	/* AMD obeys an operand size prefix on near branches in 64-bit mode, Intel (and the decoder) does not. */
 	if (i->mode == 64 && is_branch(i) && memchr(code, 0x66, i->len - 1u))
 		return false;
+	/* SDM, MOVSXD: with an operand size of 16 bits it reads a word; AMD reads 32 bits, which shows at the end of a page. */
+	if (i->op == OP_MOVSXD && i->opsize == 2 && i->mem_op != 0xff)
+		return false;
 	/* AMD refuses VEX.W outside 64-bit mode here, Intel ignores it. */
 	if ((i->op == OP_PINSRD || i->op == OP_PEXTRD) && i->vex && i->vex_w && i->mode != 64)
 		return false;
@@ -551,6 +554,17 @@ static bool explicit_memory(const struct insn *i)
 	return i->mem_op != 0xff && !(i->traits & INSN_STRING) && i->op != OP_XLAT;
 }
 
+/* What it stores has parts that are the host's own (MXCSR_MASK, x87 pointers): nothing behind it may load them. */
+static bool stores_the_hosts_own(const struct insn *i)
+{
+	switch ((int)i->op) {
+	case OP_FXSAVE: case OP_XSAVE: case OP_XSAVEC: case OP_FNSAVE: case OP_FNSTENV:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool gen_insn(struct diff_rng *r, struct diff_case *t, enum op op, bool follower)
 {
 	unsigned m = mode_index(t->mode), n = 0;
@@ -603,6 +617,8 @@ static bool gen_insn(struct diff_rng *r, struct diff_case *t, enum op op, bool f
 	if (follower && (is_branch(i) || i->traits & INSN_STRING || i->op == OP_XLAT || i->op == OP_LEAVE ||
 			 i->op == OP_ENTER ||
 			 i->op == OP_POPA || i->op == OP_PUSHA))
+		return false;
+	if (follower && stores_the_hosts_own(&t->insn[0]) && (i->mem_op != 0xff || i->op == OP_POP))
 		return false;
 	if (follower && (explicit_memory(i) && i->op != OP_LEA)) {
 		/* Simple ones only, by registers that are still as they were; free ones may yet be chosen. */
@@ -741,12 +757,15 @@ static void gen_loop(struct diff_rng *r, struct diff_case *t)
 
 bool gen_case(struct diff_rng *r, struct diff_case *t, unsigned mode, enum op op, unsigned count)
 {
+	struct diff_state in;
+
 	if (!collected[mode_index(mode)])
 		collect(mode);
+	state(r, &in, mode);            /* costs most of all this: once, not with each attempt */
 	for (unsigned attempt = 0; attempt < 200; attempt++) {
 		memset(t, 0, sizeof(*t));
 		t->mode = mode;
-		state(r, &t->in, mode);
+		t->in = in;
 		t->in.gpr[RSP] = (mode == 16 ? 0 : DATA_BASE) + 0x1000 + (below(r, 0x1000) & ~7u);
 		t->in.rip = (mode == 16 ? 0 : CODE_BASE) + 0xf80 + below(r, 0x100);
 		if (one_in(r, 32))
