@@ -98,8 +98,8 @@ static bool many_parts(enum op op)
  *  - error codes of page faults in the kernel's half, and of instruction fetches, where the host has pages;
  *  - whether the bytes behind the opcode of UD0 are fetched;
  *  - the x87 pointers that AMD's FNSTENV stores, which a task switch of the host changes;
- *  - MXCSR_MASK: no misaligned SSE mode for the guest;
- *  - the address of a page fault in a store or load of many parts;
+ *  - MXCSR_MASK: no misaligned SSE mode for the guest (AMD's MXCSR bit 17, reserved in ours);
+ *  - the address of a page fault in a store or load of many parts, of MASKMOVxx with its error code too;
  *  - whether a faulting MASKMOVQ has entered MMX state, and whether MASKMOVxx with an empty mask faults (SDM, MASKMOVQ:
  *    "exceptions associated with addressing memory and page faults may still be signaled (implementation dependent)");
  *  - whether an access across the end of a 4 GiB segment breaks its limit or goes on at 0 (SDM volume 3, Limit Checking: with a limit of
@@ -128,6 +128,8 @@ static void forgive(const struct diff_case *c, struct diff_state *h, struct diff
 			*g = *h;
 		if (h->vector == VEC_PF || h->vector == VEC_GP || h->vector == VEC_SS) {
 			h->fpu = g->fpu;
+			g->error = h->error;
+			g->cr2 = h->cr2;
 			memcpy(sim_data(), native_data(), DATA_WRITABLE);
 		}
 		break;
@@ -143,16 +145,20 @@ static void forgive(const struct diff_case *c, struct diff_state *h, struct diff
 		if (h->vector == VEC_PF && g->vector == VEC_PF)
 			g->cr2 = h->cr2;
 		break;
-	case OP_LDMXCSR:
-		if (h->vector == VEC_BP && h->fpu.mxcsr >> 16)
+	case OP_LDMXCSR: case OP_FXRSTOR: case OP_XRSTOR:
+		if (h->fpu.mxcsr >> 16 && g->vector == VEC_GP && g->rip == c->in.rip) {
 			*h = *g;
+			memcpy(sim_data(), native_data(), DATA_WRITABLE);
+		}
 		break;
 	case OP_DPPS: case OP_DPPD:
 		flags = 0x3f;
 		break;
 	case OP_VCVTPS2PH:
-		if (unmasked & 0x10 && h->vector == VEC_XM)
+		if (unmasked & 0x10 && h->vector == VEC_XM && h->rip == c->in.rip) {
 			*g = *h;
+			memcpy(sim_data(), native_data(), DATA_WRITABLE);
+		}
 		break;
 	}
 	if (c->mode == 32 && (h->vector == VEC_GP || h->vector == VEC_SS) && g->vector == VEC_PF && h->rip == g->rip &&
