@@ -110,7 +110,7 @@ static bool many_parts(enum op op)
  */
 static void forgive(const struct diff_case *c, struct diff_state *h, struct diff_state *g)
 {
-	uint32_t unmasked = ~c->in.fpu.mxcsr >> 7 & 0x3f, flags = 0;
+	uint32_t unmasked = ~(c->in.fpu.mxcsr & h->fpu.mxcsr) >> 7 & 0x3f, flags = 0;       /* LDMXCSR may have been in the case */
 	unsigned from;
 
 	if (!sim_flags_are_exact() && h->vector != VEC_BP)

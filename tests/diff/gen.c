@@ -610,7 +610,8 @@ static bool gen_insn(struct diff_rng *r, struct diff_case *t, enum op op, bool f
 		return false;
 	/* What diff.c knows to be different is only looked for in the first place. */
 	if (follower && (i->op == OP_MASKMOVQ || i->op == OP_MASKMOVDQU || i->op == OP_DPPS || i->op == OP_DPPD ||
-			 i->op == OP_VCVTPS2PH || i->op == OP_LDMXCSR || i->op == OP_FNSTENV || i->op == OP_FNSAVE))
+			 i->op == OP_VCVTPS2PH || i->op == OP_LDMXCSR || i->op == OP_FNSTENV || i->op == OP_FNSAVE || i->op == OP_FLDENV ||
+			 i->op == OP_FRSTOR || i->op == OP_BOUND))
 		return false;
 	if (t->stack_lost && (i->op == OP_PUSH || i->op == OP_POP || i->op == OP_PUSHF))
 		return false;
@@ -646,7 +647,7 @@ static bool gen_insn(struct diff_rng *r, struct diff_case *t, enum op op, bool f
 			if (i->op >= OP_SHA1RNDS4 && i->op <= OP_SHA256MSG2 && gen_address(t) & 15)
 				return false;           /* AMD does not insist on alignment here */
 			/* Which of #PF and #GP comes first at the end of a segment, when it takes several accesses? */
-			if (t->mode == 16 && (i->o[i->mem_op].size > 8 || !i->o[i->mem_op].size) &&
+			if (t->mode == 16 && (i->o[i->mem_op].size > 8 || !i->o[i->mem_op].size || i->op == OP_BOUND) &&
 			    offset_of(t, i, t->in.rip) > 0xf000)
 				return false;
 			if ((i->op == OP_BT || i->op == OP_BTS || i->op == OP_BTR || i->op == OP_BTC) &&
