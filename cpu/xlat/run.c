@@ -217,7 +217,8 @@ static struct xblock *go_on(struct cpu *c, const struct xblock *verified, bool w
 	flags_from_image(c);
 	if (verified)
 		verify_end(c, verified, whole);
-	if (atomic_load_explicit(&c->attention, memory_order_relaxed))
+	/* A budget that is used up comes before a fault of the next fetch. */
+	if (atomic_load_explicit(&c->attention, memory_order_relaxed) || c->left <= 0)
 		return NULL;
 	return find(c, c->key | plain);
 }
