@@ -63,6 +63,14 @@ static void run(const uint8_t *data, size_t len)
 	uint8_t *exact = malloc(len ? len : 1);         /* so that a read past the end is seen */
 
 	memcpy(exact, data, len);
+	if (getenv("FUZZ_KEEP")) {                      /* the input that ends the program is in this file */
+		FILE *f = fopen(getenv("FUZZ_KEEP"), "wb");
+
+		if (f) {
+			fwrite(data, 1, len, f);
+			fclose(f);
+		}
+	}
 	LLVMFuzzerTestOneInput(exact, len);
 	free(exact);
 }
