@@ -2,12 +2,13 @@
 /*
  * guestfwd: addresses in the guests' network whose TCP ports lead somewhere on the host, with restrict=on, too:
  *
- *	tcp:ADDR:PORT, unix:PATH        a connection of its own for each of the guest's
+ *	tcp:HOST:PORT, unix:PATH        a connection of its own for each of the guest's; a name is looked up once, at start
  *	cmd:COMMAND                     a process for each (command.c)
  *	anything else                   a stream that the embedder has (a character device of the emulator's)
  *
  * Other ports of such an address are closed; it answers ARP and ping.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 
 #include "unet/rules.h"
 #include "unet/stack.h"
+
+enum { HOST_MAX = 253 };                /* bytes of a name (RFC 1035 section 2.3.4) */
 
 struct guest_forward {
 	struct guestfwd_rule rule;
@@ -37,22 +40,36 @@ static bool parse_target_address(const char *text, struct sockaddr_storage *to)
 
 	if (!rule_take_address(&text, word, sizeof(word)) || !rule_ports(text, 1, &port, &last) || port != last)
 		return false;
-	if (!strcmp(word, "localhost"))
-		strcpy(word, "127.0.0.1");
 	if (!rule_address(word, &a))
 		return false;
 	addr_to_sock(&a, port, to);
 	return true;
 }
 
+/* "NAME:PORT": the name (RFC 1123 section 2.1) and where the port begins. */
+static bool parse_target_name(const char *text, char name[HOST_MAX + 1], uint16_t *port)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+	size_t n = strspn(text, letters);
+	uint16_t last;
+
+	if (!n || n > HOST_MAX || text[n] != ':' || !rule_ports(text + n + 1, 1, port, &last) || *port != last)
+		return false;
+	memcpy(name, text, n);
+	name[n] = '\0';
+	return true;
+}
+
 static bool parse_target(const char *rule, const char *text, struct guestfwd_rule *r, struct err *err)
 {
 	struct sockaddr_un *un = (struct sockaddr_un *)&r->to;
+	char name[HOST_MAX + 1];
+	uint16_t port;
 
 	r->target = text;
 	r->kind = GUESTFWD_STREAM;
 	if (!*text)
-		return bad(err, rule, "Missing target: cmd:COMMAND, tcp:ADDR:PORT, unix:PATH or a character device");
+		return bad(err, rule, "Missing target: cmd:COMMAND, tcp:HOST:PORT, unix:PATH or a character device");
 	if (!strncmp(text, "cmd:", 4)) {
 		r->kind = GUESTFWD_COMMAND;
 		r->target = text + 4;
@@ -62,8 +79,8 @@ static bool parse_target(const char *rule, const char *text, struct guestfwd_rul
 		return true;
 	if (!strncmp(text, "tcp:", 4)) {
 		r->kind = GUESTFWD_SOCKET;
-		return parse_target_address(text + 4, &r->to) ||
-		       bad(err, rule, "Bad target: tcp:ADDR:PORT with a number as address, IPv6 in brackets");
+		return parse_target_address(text + 4, &r->to) || parse_target_name(text + 4, name, &port) ||
+		       bad(err, rule, "Bad target: tcp:HOST:PORT is expected, IPv6 addresses in brackets");
 	}
 	if (!strncmp(text, "unix:", 5)) {
 		r->kind = GUESTFWD_SOCKET;
@@ -164,6 +181,22 @@ int guestfwd_connect(struct unet *u, const struct addr *a, uint16_t port, int *f
 	return r < 0 ? (*fd = -1, r) : 0;
 }
 
+/* The target's name becomes an address. */
+static bool look_up(struct unet *u, const char *rule, struct guestfwd_rule *r, struct err *err)
+{
+	char name[HOST_MAX + 1];
+	const char *why;
+	uint16_t port;
+	bool parsed;
+
+	if (r->kind != GUESTFWD_SOCKET || r->to.ss_family != AF_UNSPEC)
+		return true;
+	parsed = parse_target_name(r->target + 4, name, &port);
+	assert(parsed);                 /* by guestfwd_parse */
+	why = SOCK(u, look_up, name, port, &r->to);
+	return !why || err_set(err, "Invalid guest forwarding rule '%s' (%s: %s)", rule, name, why);
+}
+
 static bool add(struct unet *u, const char *rule, struct err *err)
 {
 	struct guest_forward *g = &u->guestfwds[u->guestfwd_count];
@@ -179,7 +212,9 @@ static bool add(struct unet *u, const char *rule, struct err *err)
 	    find(u, &g->rule.address, g->rule.port) || (place != PLACE_NOBODY && place != PLACE_GUESTFWD))
 		return err_set(err, "Conflicting/invalid host:port in guest forwarding rule '%s'", rule);
 	if (g->rule.kind == GUESTFWD_STREAM && !u->cfg.guestfwd_open)
-		return bad(err, rule, "cmd:COMMAND, tcp:ADDR:PORT and unix:PATH are possible here");
+		return bad(err, rule, "cmd:COMMAND, tcp:HOST:PORT and unix:PATH are possible here");
+	if (!look_up(u, rule, &g->rule, err))
+		return false;
 	g->target = strdup(g->rule.target);
 	if (!g->target)
 		return err_errno(err, ENOMEM, "guest forwarding rule '%s'", rule);

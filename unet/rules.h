@@ -47,7 +47,7 @@ struct guestfwd_rule {
 	bool any_address;               /* none given: the network's number 4 */
 	uint16_t port;
 	enum { GUESTFWD_STREAM, GUESTFWD_COMMAND, GUESTFWD_SOCKET } kind;
-	struct sockaddr_storage to;     /* GUESTFWD_SOCKET */
+	struct sockaddr_storage to;     /* GUESTFWD_SOCKET; AF_UNSPEC: the target is a name, to be looked up */
 	const char *target;             /* what follows, without cmd: */
 };
 /* err: Invalid guest forwarding rule 'R' (REASON) */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/errqueue.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
@@ -495,6 +496,24 @@ static int host_remove(void *owner, const char *path)
 	return S_ISSOCK(st.st_mode) ? result(unlink(path)) : -EEXIST;
 }
 
+static const char *host_look_up(void *owner, const char *name, uint16_t port, struct sockaddr_storage *a)
+{
+	struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG }, *found;
+	int e = getaddrinfo(name, NULL, &hints, &found);
+
+	(void)owner;
+	if (e)
+		return gai_strerror(e);
+	memset(a, 0, sizeof(*a));
+	memcpy(a, found->ai_addr, found->ai_addrlen);
+	if (a->ss_family == AF_INET6)
+		((struct sockaddr_in6 *)a)->sin6_port = htons(port);
+	else
+		((struct sockaddr_in *)a)->sin_port = htons(port);
+	freeaddrinfo(found);
+	return NULL;
+}
+
 const struct unet_sockets *unet_host_sockets(void)
 {
 	static const struct unet_sockets host = {
@@ -504,6 +523,7 @@ const struct unet_sockets *unet_host_sockets(void)
 		.receive_many = host_receive_many, .send_many = host_send_many, .at_mark = host_at_mark, .errors = host_errors,
 		.round_trip = host_round_trip, .shutdown = host_shutdown, .watch = host_watch, .rewatch = host_rewatch, .unwatch = host_unwatch,
 		.file = host_file, .run = host_run, .stop = host_stop, .device = host_device, .remove = host_remove,
+		.look_up = host_look_up,
 	};
 
 	return &host;

@@ -99,6 +99,8 @@ struct unet_sockets {
 	void (*stop)(void *owner, struct commands *all);
 	int (*device)(void *owner, int fd, const char *name);   /* send by this interface only */
 	int (*remove)(void *owner, const char *path);   /* the file of a unix socket, and nothing else */
+	/* The address of a host by name.  NULL, or why there is none.  At set-up only: it is the one call that may take its time. */
+	const char *(*look_up)(void *owner, const char *name, uint16_t port, struct sockaddr_storage *a);
 };
 
 #endif

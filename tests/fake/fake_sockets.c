@@ -515,12 +515,26 @@ static ssize_t file_(void *owner, const char *path, char *buf, size_t size, uint
 	return (ssize_t)n;
 }
 
+static const char *look_up_(void *owner, const char *name, uint16_t port, struct sockaddr_storage *a)
+{
+	struct sockaddr_in *in = (struct sockaddr_in *)a;
+
+	(void)owner;
+	if (strcmp(name, "known.example"))
+		return "Name or service not known";
+	memset(a, 0, sizeof(*a));
+	in->sin_family = AF_INET;
+	in->sin_addr.s_addr = inet_addr("192.0.2.80");
+	in->sin_port = htons(port);
+	return NULL;
+}
+
 const struct unet_sockets fake_sockets_ops = {
 	.open = open_, .close = close_, .bind = bind_, .connect = connect_, .listen = listen_, .accept = accept_,
 	.name = name_, .error = error_, .set = set_, .send = send_, .receive = receive_, .errors = errors_,
 	.receive_many = receive_many_, .send_many = send_many_, .send_urgent = send_urgent_, .at_mark = at_mark_,
 	.round_trip = round_trip_, .shutdown = shutdown_, .watch = watch_, .rewatch = rewatch_, .unwatch = unwatch_, .file = file_,
-	.run = run_, .stop = stop_, .device = device_, .remove = remove_,
+	.run = run_, .stop = stop_, .device = device_, .remove = remove_, .look_up = look_up_,
 };
 
 /* --- the other side --------------------------------------------------------------------------------------------- */

@@ -251,7 +251,7 @@ def addresses_and_sockets_are_reached_and_their_refusal_is_ours():
             threading.Thread(target=lambda: echo(u.accept()[0]), daemon=True).start()
             code = """
 import socket
-for port in (1, 2, 3, 4, 5):
+for port in (1, 2, 3, 4, 5, 6):
     try:
         s = socket.create_connection(('10.0.2.4', port), 5)
         s.sendall(b'hello')
@@ -260,8 +260,8 @@ for port in (1, 2, 3, 4, 5):
         print(type(e).__name__)
 """
             r = netns.python(code, net="guestfwd=tcp::1-tcp:127.0.0.1:%d,guestfwd=tcp::2-unix:%s,guestfwd=tcp::3-tcp:127.0.0.1:1,"
-                             "guestfwd=tcp::4-unix:/nonexistent" % (tcp.port, path)).ok()
-            check(r.out.split() == ["hello", "hello"] + 3 * ["ConnectionRefusedError"], "%s", r.out)
+                             "guestfwd=tcp::4-unix:/nonexistent,guestfwd=tcp::6-tcp:localhost:%d" % (tcp.port, path, tcp.port)).ok()
+            check(r.out.split() == ["hello", "hello"] + 3 * ["ConnectionRefusedError"] + ["hello"], "%s", r.out)
 
 
 @case

@@ -54,7 +54,8 @@ static void bad_rules_are_refused_with_the_reason(void **state)
 		{ "tcp:x:80-cmd:x", "Bad address" }, { "tcp:10.0.2.100:80", "Missing - separator" }, { "tcp:10.0.2.100:-cmd:x", "Bad port" },
 		{ "tcp:10.0.2.100:0-cmd:x", "Bad port" }, { "tcp:10.0.2.100:65536-cmd:x", "Bad port" }, { "tcp:10.0.2.100:80-", "Missing target" },
 		{ "tcp:10.0.2.100:80-cmd:", "Missing command" }, { "tcp:10.0.2.100:80-tcp:1.2.3.4", "Bad target" },
-		{ "tcp:10.0.2.100:80-tcp:a.example:80", "Bad target" }, { "tcp:10.0.2.100:80-tcp:1.2.3.4:0", "Bad target" },
+		{ "tcp:10.0.2.100:80-tcp:a b:80", "Bad target" }, { "tcp:10.0.2.100:80-tcp::80", "Bad target" },
+		{ "tcp:10.0.2.100:80-tcp:1.2.3.4:0", "Bad target" },
 		{ "tcp:10.0.2.100:80-tcp:1.2.3.4:8-9", "Bad target" }, { "tcp:10.0.2.100:80-unix:", "Bad target" },
 		{ "tcp:10.0.2.100", "Missing : separator" }, { "tcp", "Bad protocol name" },
 	};
@@ -97,8 +98,14 @@ static void addresses_that_are_taken_or_elsewhere_are_refused(void **state)
 	fake_net_config(&n, &c);
 	assert_true(unet_config_set(&c, "guestfwd", "tcp:10.0.2.100:80-stdio", &err));
 	assert_null(unet_new(&c, &err));
-	assert_string_equal(err.text, "Invalid guest forwarding rule 'tcp:10.0.2.100:80-stdio' (cmd:COMMAND, tcp:ADDR:PORT and "
+	assert_string_equal(err.text, "Invalid guest forwarding rule 'tcp:10.0.2.100:80-stdio' (cmd:COMMAND, tcp:HOST:PORT and "
 			    "unix:PATH are possible here)");
+	fake_net_free(&n);
+	fake_net_config(&n, &c);
+	assert_true(unet_config_set(&c, "guestfwd", "tcp:10.0.2.100:80-tcp:unknown.example:80", &err));
+	assert_null(unet_new(&c, &err));
+	assert_string_equal(err.text, "Invalid guest forwarding rule 'tcp:10.0.2.100:80-tcp:unknown.example:80' "
+			    "(unknown.example: Name or service not known)");
 	fake_net_free(&n);
 	assert_string_equal(unet_guestfwd_stream("tcp:10.0.2.100:80-stdio"), "stdio");
 	assert_string_equal(unet_guestfwd_stream("tcp:10.0.2.100:80-unix:/x,server=on"), "unix:/x,server=on");
@@ -109,14 +116,15 @@ static void addresses_that_are_taken_or_elsewhere_are_refused(void **state)
 static void each_connection_leads_where_its_rule_says(void **state)
 {
 	static const struct { uint32_t address; uint16_t port; const char *to; } cases[] = {
-		{ ADDRESS, 80, "127.0.0.1:8080" }, { ADDRESS, 81, "[::1]:8081" }, { FOUR, 82, NULL },
+		{ ADDRESS, 80, "127.0.0.1:8080" }, { ADDRESS, 81, "[::1]:8081" }, { FOUR, 82, NULL }, { FOUR, 84, "192.0.2.80:8084" },
 	};
 	struct fake_net n;
 	struct guest_tcp t;
 	int fd;
 
 	(void)state;
-	start(&n, false, RULES("tcp:10.0.2.100:80-tcp:127.0.0.1:8080", "tcp:10.0.2.100:81-tcp:[::1]:8081", "tcp::82-unix:/run/x"));
+	start(&n, false, RULES("tcp:10.0.2.100:80-tcp:127.0.0.1:8080", "tcp:10.0.2.100:81-tcp:[::1]:8081", "tcp::82-unix:/run/x",
+		      "tcp::84-tcp:known.example:8084"));
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		guest_tcp_init(&t, &n.guest, cases[i].address, (uint16_t)(5000 + i), cases[i].port);
 		assert_true(guest_tcp_open(&t));
