@@ -7,9 +7,10 @@ import socket
 import subprocess
 import time
 
-from netns import FAR, OUTER, Guest, Server, UdpServer, case, check, echo, need, run, sh
+from netns import FAR, OUTER, Guest, Server, UdpServer, case, check, echo, need, run, sh, temporary
 import netns
 from test_program import refused
+from test_tftp import make, sha
 
 TRY = r"""
 import socket, sys
@@ -140,6 +141,23 @@ print(scan('10.0.2.2', range(1, 1025)) + scan('10.0.2.2', [%d]), scan('10.0.2.3'
         check(not seen and not local.clients and not outer.clients, "something got out: %s %s %s", seen, local.clients, outer.clients)
     r = run("ping -c 1 -W 2 10.0.2.2 >/dev/null && ping -c 1 -W 2 10.0.2.3 >/dev/null && ! ping -c 1 -W 1 %s >/dev/null" % FAR, net="restrict=on")
     r.ok()
+
+
+@case
+def a_restricted_guest_has_dhcp_and_tftp_and_nmap_finds_nothing():
+    need("busybox", "tftp", "nmap")
+    with temporary() as d, Server(echo, port=7777):
+        want = make(d + "/f", 3000)
+        with Guest("restrict=on,tftp=" + d, configure=False) as g:
+            g.run("ip link set tap0 up; busybox udhcpc -i tap0 -n -q -f -t 3 -T 1 -s /bin/true").ok()
+            g.run("ip addr add 10.0.2.15/24 dev tap0; ip route add default via 10.0.2.2").ok()
+            os.mkdir(d + "/got")
+            os.chmod(d + "/got", 0o777)
+            g.run("cd %s/got && tftp -m binary 10.0.2.2 -c get f" % d).ok()
+            check(sha(d + "/got/f") == want, "what TFTP brought is not the same")
+            r = g.run("nmap -n -Pn -sS -F --max-retries 1 --host-timeout 10 10.0.2.2 10.0.2.3 %s; nmap -n -Pn -sS -p 7777 10.0.2.2 %s" % (FAR, OUTER),
+                      timeout=60).ok()
+            check("open" not in r.out and r.out.count("Nmap scan report") == 5, "%s", r.out)
 
 
 @case

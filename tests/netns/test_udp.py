@@ -41,6 +41,25 @@ def a_thousand_fast_pings_keep_id_and_order():
 
 
 @case
+def two_guests_ping_with_one_identifier():
+    """Both on one cable, with the same identifier and sequence numbers; each gets its own bytes back."""
+    out = python("""
+w = Wire(); sides = [Hand(w, '203.0.113.1', 0, src='10.0.2.%d' % n) for n in (77, 78)]
+for s in sides: s.announce()
+for i in range(5):
+    for s in sides: w.send(ip4(s.src, s.dst, 1, icmp(8, 0, 0x12340000 | i, s.src.encode() * 3)))
+right = wrong = 0
+for ip, body in w.ip(1, 2):
+    if body[0] != 0 or body[4:6] != b'\\x12\\x34': continue
+    if body[8:] == socket.inet_ntoa(ip[16:20]).encode() * 3: right += 1
+    else: wrong += 1
+    if right + wrong == 10: break
+print(right, wrong)
+""").ok().out
+    check(out.split() == ["10", "0"], "right and wrong answers: %s", out)
+
+
+@case
 def forbidden_ping_sockets_are_said_once():
     command = ["unshare", "-n", "sh", "-c", "ip link set lo up; ip link add d0 type veth peer name d1; ip addr add 192.0.2.1/24 dev d0; "
                "ip link set d0 up; ip link set d1 up; exec \"$@\"", "sh"]      # a new namespace allows nobody

@@ -299,11 +299,15 @@ static void a_host_that_does_not_read_closes_the_window_and_nothing_is_lost(void
 	assert_true(sent >= 200000 && sent <= 270000);
 	assert_int_equal(b->t.far_window, 0);
 	assert_true(unet_busy(b->net.u));
-	/* a probe is answered */
-	b->t.acks = 0;
-	guest_tcp_send_at(&b->t, b->t.snd_nxt, TCP_ACK_, data + sent, 1);
-	guest_tcp_run(&b->t);
-	assert_true(b->t.acks > 0);
+	/* probes are answered, for a minute */
+	for (int i = 0; i < 60; i++) {
+		fake_net_run(&b->net, S(1));
+		b->t.acks = 0;
+		guest_tcp_send_at(&b->t, b->t.snd_nxt, TCP_ACK_, data + sent, 1);
+		guest_tcp_run(&b->t);
+		assert_true(b->t.acks > 0);
+		assert_int_equal(b->t.far_window, 0);
+	}
 	tcp_bench_host(b)->send_space = SIZE_MAX;
 	fake_net_run(&b->net, MS(1));
 	guest_tcp_run(&b->t);
@@ -318,6 +322,36 @@ static void a_host_that_does_not_read_closes_the_window_and_nothing_is_lost(void
 	assert_int_equal(tcp_bench_host(b)->sent_len, 600000);
 	assert_memory_equal(tcp_bench_host(b)->sent, data, 600000);
 	assert_false(unet_busy(b->net.u));
+	free(data);
+}
+
+static void a_guest_that_does_not_read_for_a_minute_is_probed_and_gets_the_rest(void **state)
+{
+	struct tcp_bench *b = *state;
+	uint8_t *data = guest_pattern(100000);
+	unsigned probes = 0;
+
+	b->t.window = 20000;
+	tcp_bench_open(b);
+	fake_peer_sends(&b->net.sockets, b->fd, data, 100000);
+	fake_net_run(&b->net, MS(1));
+	b->t.window = 0;                /* and that is said with the acknowledgement */
+	guest_tcp_run(&b->t);
+	for (int i = 0; i < 600; i++) {
+		fake_net_run(&b->net, MS(100));
+		probes += guest_tcp_run(&b->t);
+	}
+	assert_true(probes >= 3 && probes <= 60);       /* further and further apart */
+	assert_true(b->t.got_len <= 20000 + probes);
+	assert_int_equal(b->net.sockets.open_count, 1);
+	b->t.window = 60000;
+	guest_tcp_send(&b->t, TCP_ACK_, NULL, 0);
+	for (int i = 0; i < 100 && b->t.got_len < 100000; i++) {
+		fake_net_run(&b->net, MS(1));
+		guest_tcp_run(&b->t);
+	}
+	assert_int_equal(b->t.got_len, 100000);
+	assert_memory_equal(b->t.got, data, 100000);
 	free(data);
 }
 
@@ -567,6 +601,7 @@ int main(void)
 		TEST(each_flow_waits_its_own_time_for_the_answer),
 		TEST(a_guest_that_waits_for_each_ack_waits_once),
 		TEST(a_host_that_does_not_read_closes_the_window_and_nothing_is_lost),
+		TEST(a_guest_that_does_not_read_for_a_minute_is_probed_and_gets_the_rest),
 		TEST(a_full_card_makes_the_data_wait),
 		TEST(many_downloads_at_once_do_not_stall_on_the_queue),
 		TEST(stalled_downloads_do_not_starve_the_next_one),
