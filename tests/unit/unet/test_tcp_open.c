@@ -146,6 +146,7 @@ static void gateway_is_the_hosts_loopback(void **state)
 	b->t.far = NET_HOST;
 	tcp_bench_open(b);
 	assert_string_equal(fake_text(&tcp_bench_host(b)->peer), "127.0.0.1:80");
+	assert_false(tcp_bench_host(b)->keepalive);     /* it can't vanish without a word */
 }
 
 static void handshake_left_undone_closes_the_host_side(void **state)
