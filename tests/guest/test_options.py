@@ -29,6 +29,7 @@ ask() { (echo "$3"; sleep 2) | timeout 20 nc $1 $2 | head -n 1; }
 say "command: $(ask 10.0.2.100 1 hello)"
 say "socket: $(ask 10.0.2.100 2 hello)"
 say "stream: $(ask 10.0.2.4 3 hello)"
+say "file: $(echo to a file | nc -w 2 10.0.2.4 5)"
 say "closed: $(nc 10.0.2.100 4 </dev/null 2>&1)"
 say "host: $(nc 10.0.2.2 %d </dev/null 2>&1)"
 say "outside: $(nc -w 5 203.0.113.1 80 </dev/null 2>&1)"
@@ -42,7 +43,7 @@ ping -c 1 -W 5 10.0.2.100 >/dev/null && say "the address answers"
         tcp.bind(("127.0.0.1", 0))
         tcp.listen(5)
         nic = ("user,model=virtio-net-pci,restrict=on,guestfwd=tcp:10.0.2.100:1-cmd:sed -u s/hello/goodbye/,guestfwd=tcp:10.0.2.100:2-unix:%s,"
-               "guestfwd=tcp::3-chardev:c0" % path)
+               "guestfwd=tcp::3-chardev:c0,guestfwd=tcp::5-file:%s" % (path, directory + "/out"))
         with Machine(direct("amd64", script % tcp.getsockname()[1], directory, "-nic", nic, "-chardev",
                             "socket,id=c0,path=%s,server=on,wait=off" % stream)) as machine:
             machine.expect("tenbox-guest: command: goodbye", seconds(150))
@@ -55,6 +56,10 @@ ping -c 1 -W 5 10.0.2.100 >/dev/null && say "the address answers"
                     machine.fail("the stream got %r" % got)
                 c.sendall(b"from the stream\n")
                 machine.expect("tenbox-guest: stream: from the stream", seconds(60))
+            machine.expect("tenbox-guest: file: \n", seconds(60))
+            with open(directory + "/out", "rb") as f:
+                if f.read() != b"to a file\n":
+                    machine.fail("the file does not hold what was said to it")
             machine.expect("tenbox-guest: closed: .*refused", seconds(60))
             machine.expect("tenbox-guest: host: .*refused", seconds(60))
             machine.expect("tenbox-guest: outside: .*(refused|unreachable)", seconds(60))

@@ -242,6 +242,9 @@ def every_option_is_in_the_documents():
             text = f.read().replace("\\", "")
         missing = [n for n in names if not re.search(r"(?<![-a-z])%s(?![-a-z])" % n, text)]
         check(not missing, "%s does not say what these are: %s", document, missing)
+        if document == "NETWORK.md":
+            missing = [n for n in names if not re.search(r"[`,]%s=[^ `|]" % n, text)]
+            check(not missing, "%s has no example of %s", document, missing)
 
 
 @case
