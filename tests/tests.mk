@@ -61,7 +61,7 @@ fuzz: ## F=name T=seconds: libFuzzer on tests/fuzz/fuzz_NAME.c
 	$(Q)build/fuzz/run_$(F) -max_total_time=$(or $(T),60) -max_len=$(or $(LEN),4096) -entropic=0 -artifact_prefix=build/fuzz/$(F)- \
 		build/fuzz/corpus_$(F) $(wildcard tests/fuzz/seeds/$(F))
 # of the network's harnesses only what they need: the rest takes long to compile
-fuzz_needs = $(call libs,$(if $(filter unet_% dns dhcp tftp,$(1)),unet,emu))
+fuzz_needs = $(call libs,$(if $(filter unet_% dns dhcp dhcp6 tftp options offload,$(1)),unet,emu))
 build/fuzz/run_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/tests/fuzz/asan.o build/fuzz/libfake.a $$(call fuzz_needs,$$*)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -pthread -o $@ $(filter %.o,$^) $(asan_wrap) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 

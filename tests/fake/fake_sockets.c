@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 #include "base/bytes.h"
+#include "tests/fake/fake_digest.h"
 
 static struct fake_socket *get(struct fake_sockets *f, int fd)
 {
@@ -59,6 +60,13 @@ const char *fake_text(const struct sockaddr_storage *a)
 
 /* --- calls ------------------------------------------------------------------------------------------------------ */
 
+static void digest_address(char what, int fd, const struct sockaddr_storage *a)
+{
+	const char *text = fake_digest_on ? fake_text(a) : "";
+
+	fake_digest(what, (uint64_t)fd, text, strlen(text));
+}
+
 /* All zero again; of the large tables only what was used. */
 static void forget(struct fake_socket *s)
 {
@@ -101,6 +109,7 @@ static int open_(void *owner, int family, int type, int protocol)
 	struct fake_sockets *f = owner;
 	int fd = f->open_error < 0 ? f->open_error : f->no_ipv6 && family == AF_INET6 ? -EAFNOSUPPORT : take_fd(f);
 
+	fake_digest('O', (uint64_t)family << 32 | (uint64_t)type << 16 | (uint64_t)protocol, &fd, sizeof(fd));
 	if (fd >= 0) {
 		f->s[fd].family = family;
 		f->s[fd].type = type;
@@ -116,6 +125,7 @@ static void close_(void *owner, int fd)
 	struct fake_socket *s = get(f, fd);
 
 	assert(!s->watch);
+	fake_digest('C', s->reset_on_close, &fd, sizeof(fd));
 	s->open = false;
 	f->open_count--;
 	f->last_closed = fd;
@@ -129,6 +139,7 @@ static int bind_(void *owner, int fd, const struct sockaddr_storage *a)
 	struct fake_socket *s = get(f, fd);
 	struct sockaddr_in *in = (struct sockaddr_in *)&s->local;
 
+	digest_address('B', fd, a);
 	if (a->ss_family == AF_UNIX) {
 		const char *path = ((const struct sockaddr_un *)a)->sun_path;
 		bool taken = !strcmp(path, f->stale);
@@ -158,6 +169,7 @@ static int connect_(void *owner, int fd, const struct sockaddr_storage *a)
 	struct fake_socket *s = get(f, fd);
 	int r = s->type == SOCK_DGRAM ? 0 : f->on_connect ? f->on_connect(f->on_connect_owner, a) : f->connect_result;
 
+	digest_address('P', fd, a);
 	memcpy(&s->peer, a, sizeof(s->peer));
 	if (s->type == SOCK_DGRAM && *f->own && !strncmp(fake_text(a), f->own, strlen(f->own)))
 		memcpy(&s->local, a, sizeof(s->local));
@@ -211,7 +223,7 @@ static int remove_(void *owner, const char *path)
 
 static int listen_(void *owner, int fd, int backlog)
 {
-	(void)backlog;
+	fake_digest('L', (uint64_t)backlog, &fd, sizeof(fd));
 	get(owner, fd)->listening = true;
 	return 0;
 }
@@ -255,6 +267,7 @@ static int set_(void *owner, int fd, enum sock_option option, int value)
 {
 	struct fake_socket *s = get(owner, fd);
 
+	fake_digest('s', (uint64_t)option << 32 | (uint32_t)value, &fd, sizeof(fd));
 	if (option == SOCK_RESET_ON_CLOSE)
 		s->reset_on_close = true;
 	else if (option == SOCK_TTL)
@@ -325,6 +338,8 @@ static ssize_t send_(void *owner, int fd, const struct iovec *iov, int n, const 
 		keep_datagram(d, to ? to : &s->peer, len);
 		d->ttl = s->ttl;
 		gather(d->data, iov, n, len);
+		digest_address('T', s->ttl, &d->addr);
+		fake_digest('D', (uint64_t)fd, d->data, len);
 		s->out_count++;
 		return (ssize_t)len;
 	}
@@ -342,6 +357,7 @@ static ssize_t send_(void *owner, int fd, const struct iovec *iov, int n, const 
 		assert(s->sent);
 	}
 	gather(s->sent + s->sent_len, iov, n, len);
+	fake_digest('S', (uint64_t)fd, s->sent + s->sent_len, len);
 	s->sent_len += len;
 	return (ssize_t)len;
 }
@@ -469,6 +485,7 @@ static int shutdown_(void *owner, int fd)
 {
 	struct fake_socket *s = get(owner, fd);
 
+	fake_digest('H', (uint64_t)fd, NULL, 0);
 	s->shut = true;
 	s->shutdowns++;
 	return 0;

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "dhcp/dhcp.h"
+#include "tests/fake/fake_digest.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -57,8 +58,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!msg)
 			break;
 		now += S(3600ull * (flags >> 1));
-		if (dhcp_input(d, now, msg, fixed + n, &r))
+		if (dhcp_input(d, now, msg, fixed + n, &r)) {
 			assert(r.len >= 300 && r.len <= sizeof(r.data) && r.data[0] == 2);
+			fake_digest('R', r.to.s_addr, r.data, r.len);
+		}
 		free(msg);
 		assert(dhcp_leases(d, now) <= DHCP_LEASES_MAX);
 	}

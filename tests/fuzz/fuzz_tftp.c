@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "tests/fake/fake_clock.h"
+#include "tests/fake/fake_digest.h"
 #include "tftp/root.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -28,6 +29,7 @@ static struct {
 	uint16_t port[CLIENTS], block[CLIENTS];
 	unsigned sent;
 	int open_files;
+	uint8_t random;
 } seen;
 
 static void make_file(int dir, const char *name, size_t size, ino_t *inode)
@@ -123,6 +125,7 @@ static void send_(void *owner, const struct tftp_peer *to, uint16_t from_port, c
 	(void)owner;
 	assert(len >= 4 && len <= to->room && to->address[0] < CLIENTS);
 	seen.sent++;
+	fake_digest('R', (uint64_t)to->address[0] << 32 | to->port << 16 | from_port, data, len);
 	if (be16(m) == 5) {
 		assert(memchr(m + 4, 0, len - 4) == m + len - 1);
 		return;
@@ -133,11 +136,9 @@ static void send_(void *owner, const struct tftp_peer *to, uint16_t from_port, c
 
 static void random_(void *owner, void *buf, size_t len)
 {
-	static uint8_t next;
-
 	(void)owner;
 	for (size_t i = 0; i < len; i++)
-		((uint8_t *)buf)[i] = next += 73;
+		((uint8_t *)buf)[i] = seen.random += 73;
 }
 
 /* A request with a likely beginning: what follows are its options, or another name. */

@@ -2,13 +2,18 @@
 /*
  * Runs a fuzz harness without a fuzzer: COUNT inputs from a fixed SEED.  Inputs are random bytes of varied length, inputs
  * seen before with a few bytes changed, and pieces of both, which gets further into a parser than noise alone.  The files
- * of a folder, if one is given, are run first, and changed now and then.
+ * of a folder, if one is given, are run first, twice, and changed now and then.
+ *
+ * The same input gives the same output, whatever ran in between: each seed's digest (tests/fake/fake_digest.h) is compared
+ * with that of its second run, after all the others, and so is that of one new input of eight, with a run right after it.
  */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/fake/fake_digest.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed) __attribute__((weak));
@@ -27,6 +32,7 @@ enum { INPUT_MAX = 4096, KEPT = 64, SEEDS = 256 };
 
 static uint8_t *seeds[SEEDS];
 static size_t seed_len[SEEDS];
+static uint64_t seed_digest[SEEDS];
 
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
@@ -58,7 +64,7 @@ static unsigned read_seeds(const char *folder)
 	return count;
 }
 
-static void run(const uint8_t *data, size_t len)
+static uint64_t run(const uint8_t *data, size_t len)
 {
 	uint8_t *exact = malloc(len ? len : 1);         /* so that a read past the end is seen */
 
@@ -71,8 +77,20 @@ static void run(const uint8_t *data, size_t len)
 			fclose(f);
 		}
 	}
+	fake_digest_begin();
 	LLVMFuzzerTestOneInput(exact, len);
 	free(exact);
+	return fake_digest_end();
+}
+
+static void run_again(const uint8_t *data, size_t len, uint64_t digest)
+{
+	if (run(data, len) == digest)
+		return;
+	fprintf(stderr, "not the same output again, for this input:\n");
+	for (size_t i = 0; i < len; i++)
+		fprintf(stderr, "%02x%s", data[i], i % 32 == 31 || i == len - 1 ? "\n" : "");
+	abort();
 }
 
 int main(int argc, char **argv)
@@ -85,11 +103,14 @@ int main(int argc, char **argv)
 	state = argc > 2 ? strtoul(argv[2], NULL, 0) : 1;
 	state = state * 0x9e3779b97f4a7c15ull + 1;
 	for (unsigned i = 0; i < seed_count; i++)
-		run(seeds[i], seed_len[i]);
+		seed_digest[i] = run(seeds[i], seed_len[i]);
+	for (unsigned i = 0; i < seed_count; i++)
+		run_again(seeds[i], seed_len[i], seed_digest[i]);
 	for (unsigned long n = 0; n < count; n++) {
 		uint8_t buf[INPUT_MAX];
 		size_t len = next() % (next() % 8 ? 256 : INPUT_MAX);
 		unsigned slot = next() % KEPT;
+		uint64_t digest;
 
 		for (size_t i = 0; i < len; i++)
 			buf[i] = (uint8_t)next();
@@ -113,7 +134,9 @@ int main(int argc, char **argv)
 			for (unsigned k = n % 16 ? 1 : 20; k > 0; k--)
 				len = LLVMFuzzerCustomMutator(buf, len, INPUT_MAX, next());
 		}
-		run(buf, len);
+		digest = run(buf, len);
+		if (n % 8 == 0)
+			run_again(buf, len, digest);
 		memcpy(kept[slot], buf, len);
 		kept_len[slot] = len;
 	}
