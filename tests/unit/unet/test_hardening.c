@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One test for each class of faults that user-mode networks have had (CVEs in the comments), whatever else covers it:
- * option parsers and path traversal have theirs in tests/unit/dhcp and tests/unit/tftp, guessed DNS ids in test_dns.c,
- * what reaches the host's own services in test_ip.c and test_outside.c.
+ * One test for each class of faults that user-mode networks have had (CVEs in the comments), whatever else covers it.
+ * Elsewhere are
+ *  path traversal (CVE-2020-7211), names without a bound        nothing_outside_and_nothing_odd_is (tftp/test_root.c)
+ *  exposure of the host's own services                          forbidden_destinations_never_reach_the_host (test_ip.c),
+ *                                                               strange_addresses_go_nowhere (test_ip6.c),
+ *                                                               without_host_loopback_nothing_of_the_host_is_reached
+ *                                                               (test_outside.c)
+ *  the faults of lwIP                                           fault_1_... to fault_7_... (test_engine.c)
  */
 #include <errno.h>
 #include <malloc.h>
@@ -315,6 +320,91 @@ static void initial_sequence_numbers_cannot_be_guessed(void **state)
 	}
 }
 
+/*
+ * CVE-2017-11434: an option's length was believed.  Each option of DHCP, DHCPv6 and TCP with lengths that lie, the message
+ * ending right behind it and the frame not: what lies there must not be told.
+ */
+static void tells_canary(struct fake_net *n)
+{
+	const struct guest_frame *f;
+
+	fake_net_run(n, 0);
+	while ((f = guest_next(&n->guest)))
+		for (size_t k = 14; k + 4 <= f->len; k++)
+			assert_int_not_equal(be32(f->data + k), 0xa5a5a5a5);
+}
+
+static void option_lengths_are_not_believed(void **state)
+{
+	static const uint8_t lengths[] = { 0, 1, 2, 3, 4, 6, 8, 16, 40, 128, 255 };
+	static const uint8_t group[16] = { 0xff, 2, [13] = 1, 0, 2 };
+	struct fake_net *n = *state;
+	uint8_t frame[800], m[600];
+
+	for (unsigned kind = 0; kind < 256; kind++) {
+		for (size_t i = 0; i < sizeof(lengths); i++) {
+			struct guest_tcp t;
+			size_t len = 0;
+
+			memset(m, 0, sizeof(m));
+			memcpy(m, "\1\1\6\0id12", 8);
+			memcpy(m + 28, n->guest.mac, 6);
+			memcpy(m + 236, "\x63\x82\x53\x63\x35\1\1", 7);
+			m[243] = (uint8_t)kind;
+			m[244] = lengths[i];
+			memset(frame, 0xa5, sizeof(frame));
+			len = guest_udp(&n->guest, frame, NET_HOST, 68, 67, m, 245 + i % 4);
+			guest_send(&n->guest, frame, len + 300);
+			memcpy(m, "\13xyz\0\1\0\12\0\3\0\1RT\0\0224V", 18);
+			put_be16(m + 18, (uint16_t)kind);
+			put_be16(m + 20, lengths[i]);
+			memset(frame, 0xa5, sizeof(frame));
+			len = guest_udp6(&n->guest, frame, group, 546, 547, m, 22 + i % 4);
+			guest_send(&n->guest, frame, len + 300);
+			memset(frame, 0xa5, sizeof(frame));
+			guest_tcp_init(&t, &n->guest, NET_OUTSIDE, (uint16_t)(3000 + kind), 80);
+			len = guest_tcp_build(&t, frame, 1, TCP_SYN_, (uint8_t[]){ 1, 1, (uint8_t)kind, lengths[i] }, 4, NULL, 0);
+			guest_send(&n->guest, frame, len + 300);
+			tells_canary(n);
+			guest_tcp_send(&t, TCP_RST_, NULL, 0);
+			guest_tcp_free(&t);
+		}
+	}
+	assert_true(flood_still_serves(n));
+}
+
+/* CVE-2014-4883: who guesses identifier and port answers for the resolver. */
+static void dns_identifiers_and_ports_cannot_be_guessed(void **state)
+{
+	enum { COUNT = 800 };
+	static const uint8_t question[] = "\0\1\1\0\0\1\0\0\0\0\0\0\1a\0\0\1\0";
+	struct fake_net *n = *state;
+	unsigned buckets[8] = { 0 }, near = 0;
+	uint16_t last = 0;
+	uint8_t frame[100];
+
+	fake_sockets_resolv(&n->sockets, "nameserver 192.0.2.1\n");
+	for (unsigned i = 0; i < COUNT; i++) {
+		const struct fake_datagram *d;
+		unsigned opened = n->sockets.opened;
+		uint16_t id;
+
+		guest_send(&n->guest, frame, guest_udp(&n->guest, frame, NET_DNS, (uint16_t)(2000 + i), 53, question,
+						       sizeof(question)));
+		/* a socket of its own for each: the host's kernel picks its port at random */
+		assert_int_equal(n->sockets.opened, opened + 1);
+		d = fake_last_sent(&n->sockets, n->sockets.last_open);
+		assert_non_null(d);
+		id = be16(d->data);
+		buckets[id >> 13]++;
+		near += (uint16_t)(id - last + 16) < 32;
+		last = id;
+	}
+	for (unsigned i = 0; i < 8; i++)
+		assert_in_range(buckets[i], COUNT / 8 / 2, COUNT / 8 * 2);
+	assert_in_range(near, 0, 5);            /* 1 of 2048 by chance */
+}
+
 /* Slots and sockets that leaked, tables without an end.  All of each flood: build/release/tests/bench/bench_floods. */
 static void floods_leave_memory_and_descriptors_as_they_were(void **state)
 {
@@ -382,6 +472,8 @@ int main(void)
 		TEST(zeros_everywhere),
 		TEST(lwip_is_a_tcp_engine_and_nothing_else),
 		TEST(initial_sequence_numbers_cannot_be_guessed),
+		TEST(option_lengths_are_not_believed),
+		TEST(dns_identifiers_and_ports_cannot_be_guessed),
 		TEST(floods_leave_memory_and_descriptors_as_they_were),
 		TEST(headers_are_fetched_once),
 	};
