@@ -75,10 +75,10 @@ afl: ## F=name T=seconds: AFL++ on tests/fuzz/fuzz_NAME.c
 build/afl/run_%: build/afl/tests/fuzz/fuzz_%.o build/afl/tests/fuzz/asan.o build/afl/libfake.a $$(call fuzz_needs,$$*)
 	$(Q)$(CC) $(CFLAGS) -fsanitize=fuzzer,address,undefined -pthread -o $@ $(filter %.o,$^) $(asan_wrap) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
-seeds: $(O)/tenbox-net ## inputs of fuzz_unet_frames anew, from captures that the tests of tests/netns make
+seeds: $(O)/tenbox-net ## inputs of the network's fuzz harnesses anew, from captures that the tests of tests/netns make
 	$(Q)mkdir -p build/captures && rm -f build/captures/*
 	$(Q)cd tests/netns && CAPTURES=$(abspath build/captures) TENBOX_NET=$(abspath $(O)/tenbox-net) python3 run.py $(W)
-	$(Q)python3 tests/fuzz/seeds.py build/captures tests/fuzz/seeds/unet_frames
+	$(Q)python3 tests/fuzz/seeds.py build/captures tests/fuzz/seeds
 
 layers: ## who may include whom
 	$(Q)tests/check_layers $(foreach p,$(PARTS),$(p) "$(needs_$(p))")
