@@ -271,6 +271,12 @@ static uint64_t block_granules(const struct block *b, unsigned n)
 	return n ? granules_of(b->page2, b->bytes - room) : granules_of(b->gpa, room);
 }
 
+/* Which of b's pages that is. */
+static unsigned page_index(const struct block *b, uint64_t page)
+{
+	return b->page2 == page && (b->gpa & ~0xfffull) != page;
+}
+
 static void link_page(struct cpu *c, struct block *b, unsigned n)
 {
 	struct code_cache *k = c->code;
@@ -288,6 +294,9 @@ static void link_page(struct cpu *c, struct block *b, unsigned n)
 		*page_bucket(k, page) = p;
 	}
 	b->page_next[n] = p->blocks;
+	if (p->blocks)
+		p->blocks->page_at[page_index(p->blocks, page)] = &b->page_next[n];
+	b->page_at[n] = &p->blocks;
 	p->idle = 0;
 	p->blocks = b;
 	p->granules |= block_granules(b, n);
@@ -321,19 +330,17 @@ static void unlink_hash(struct code_cache *k, struct block *b)
 	*at = b->hash_next;
 }
 
-static struct block **page_link(struct block *b, uint64_t page)
-{
-	return &b->page_next[b->page2 == page && (b->gpa & ~0xfffull) != page];
-}
-
 static void unlink_page(struct code_page *p, struct block *b)
 {
-	struct block **at = &p->blocks;
+	unsigned n = page_index(b, p->page);
+	struct block *next = b->page_next[n];
 
-	while (*at && *at != b)
-		at = page_link(*at, p->page);
-	if (*at)
-		*at = *page_link(b, p->page);
+	if (!b->page_at[n])
+		return;
+	*b->page_at[n] = next;
+	if (next)
+		next->page_at[page_index(next, p->page)] = b->page_at[n];
+	b->page_at[n] = NULL;
 }
 
 static void free_page(struct cpu *c, struct code_page *p)
@@ -399,8 +406,8 @@ static void settle_page(struct cpu *c, struct code_page *p)
 	struct block *b;
 
 	p->granules = 0;
-	for (b = p->blocks; b; b = *page_link(b, p->page))
-		p->granules |= block_granules(b, page_link(b, p->page) == &b->page_next[1]);
+	for (b = p->blocks; b; b = b->page_next[page_index(b, p->page)])
+		p->granules |= block_granules(b, page_index(b, p->page));
 	lock(&s->code_lock);
 	if (atomic_load(&s->code_by[at]) == 1u << c->index)
 		atomic_store(&s->code_granules[at], p->granules);
@@ -436,7 +443,7 @@ static void drop_granules(struct cpu *c, uint64_t page, uint64_t granules)
 		return;
 	}
 	for (b = p->blocks; b; b = next) {
-		unsigned n = page_link(b, page) == &b->page_next[1];
+		unsigned n = page_index(b, page);
 
 		next = b->page_next[n];
 		if (block_granules(b, n) & granules)
@@ -458,7 +465,7 @@ static void drop_moved(struct cpu *c)
 			struct block *b, *next;
 
 			for (b = p->blocks; b; b = next) {
-				next = *page_link(b, p->page);
+				next = b->page_next[page_index(b, p->page)];
 				if (!host || b->page2 != NO_PAGE || b->code != host + (b->gpa & 0xfff))
 					drop_from(c, p, b);
 			}
@@ -512,7 +519,7 @@ static void drop_everything(struct cpu *c)
 	struct block *b;
 
 	for (n = 0; n < PAGES; n++)     /* pages in use only: those on the free list have no blocks */
-		for (b = k->pages[n].blocks; b; b = *page_link(b, k->pages[n].page))
+		for (b = k->pages[n].blocks; b; b = b->page_next[page_index(b, k->pages[n].page)])
 			b->valid = false;
 	memset(k->hash, 0, sizeof(k->hash));
 	for (n = 0; n < ARRAY_SIZE(k->page_hash); n++)

@@ -45,7 +45,7 @@ struct block {
 	uint32_t key;
 	uint16_t n, bytes;              /* instructions, bytes */
 	bool valid;                     /* false: memory changed; stays allocated until all blocks go */
-	struct block *hash_next, *page_next[2];
+	struct block *hash_next, *page_next[2], **page_at[2];   /* what points here in the lists of its pages */
 	struct block *to[2];            /* where it went last: next or branch not taken, branch taken; on the same page only */
 	struct uop uops[];
 };

@@ -28,11 +28,9 @@ static void point(struct xlat *x, const struct link *l, uint32_t to)
 
 static void unlink_it(struct xlat *x, struct link *l)
 {
-	struct link **at = &l->to->in;
-
-	while (*at != l)
-		at = &(*at)->next_in;
-	*at = l->next_in;
+	*l->in_at = l->next_in;
+	if (l->next_in)
+		l->next_in->in_at = l->in_at;
 	l->to = NULL;
 	point(x, l, l->stub);
 	x->count.unlinks++;
@@ -156,6 +154,9 @@ void xlat_link(struct cpu *c, struct link *l, struct xblock *to)
 	}
 	l->to = to;
 	l->next_in = to->in;
+	if (to->in)
+		to->in->in_at = &l->next_in;
+	l->in_at = &to->in;
 	to->in = l;
 	point(x, l, l->saved ? to->saved : to->direct);
 	x->count.links++;

@@ -52,7 +52,7 @@ enum flags_at { FL_HOST, FL_SAVED };
 struct link {                           /* a direct exit */
 	uint64_t rip;                   /* where it goes */
 	struct xblock *to;              /* linked to, NULL: not */
-	struct link *next_in;           /* of those that go to the same block */
+	struct link *next_in, **in_at;  /* of those that go to the same block; what points here among them */
 	uint32_t field;                 /* offset of the rel32 that leaves, or of the 64-bit slot */
 	uint32_t stub;                  /* offset of the code that leaves to the dispatcher */
 	int8_t insn;                    /* which instruction of the block branches; those up to it are done */
@@ -106,7 +106,7 @@ struct xlat {
 	unsigned now;                   /* the one that is being filled */
 	struct xblock **block;          /* by number; those of a region one after the other, by ascending host addresses */
 	uint32_t region_blocks;         /* that many numbers for each */
-	struct link *slots[4096];       /* cross-page links in use */
+	struct link *slots[1 << 16];    /* cross-page links in use: as many as blocks, about */
 	unsigned slots_used;
 	uint16_t ind_used[IND_TABLES][4096];    /* entries that are set; more: all may be */
 	unsigned ind_count[IND_TABLES];

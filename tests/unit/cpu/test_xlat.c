@@ -411,6 +411,43 @@ static void so_does_that_of_two_processors(void **state)
 	evicting(2);
 }
 
+/* --- many links -------------------------------------------------------------------------------------------------- */
+
+CODE(goes_round, 64, "dec ecx\n jz 1f\n jmp r8\n 1: hlt");
+
+/* Each jumps into the next page, the last one back: large programs have as many such ways as blocks. */
+static void links_between_pages_stay_however_many_there_are(void **state)
+{
+	enum { WAYS = 6144, ROUNDS = 4 };
+	struct cpu_regs r;
+	unsigned k;
+
+	(void)state;
+	fake_icount = false;
+	fake_engine = CPU_XLAT;
+	m = fake_machine_new(1, NULL);
+	START64(goes_round);
+	for (k = 0; k < WAYS; k++) {
+		uint32_t at = FUNCTIONS_AT + k % 256 * 4096 + k / 256 * 64, next = k + 1;
+		uint32_t to = next == WAYS ? CODE_AT : FUNCTIONS_AT + next % 256 * 4096 + next / 256 * 64;
+		uint8_t code[] = { 0x48, 0xff, 0xc0, 0xe9, 0, 0, 0, 0 };        /* inc rax; jmp */
+
+		put_le32(code + 4, to - (at + sizeof(code)));
+		fake_code(m, at, code, sizeof(code));
+	}
+	r = regs();
+	r.gpr[0] = 0;
+	r.gpr[1] = ROUNDS;
+	r.gpr[8] = FUNCTIONS_AT;
+	cpu_set_regs(m->cpu, &r);
+	run_to_halt();
+	assert_int_equal(regs().gpr[0], WAYS * (ROUNDS - 1));
+	assert_true(m->cpu->x->count.links >= WAYS);
+	assert_int_equal(m->cpu->x->count.unlinks, 0);
+	assert_true(m->cpu->x->count.enters < 2 * WAYS);
+	fake_machine_free(m);
+}
+
 #undef TEST
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_none, teardown_none)
 
@@ -421,6 +458,7 @@ int main(void)
 		TEST(code_that_writes_itself_runs_as_written), TEST(code_pages_that_move_are_found_where_they_are),
 		TEST(single_steps_and_breakpoints_hit_in_translated_code), TEST(storms_of_interrupts_lose_and_repeat_nothing),
 		TEST(accesses_that_the_interpreter_does_leave_vectors_alone),
+		TEST(links_between_pages_stay_however_many_there_are),
 		TEST(a_full_cache_starts_anew_and_goes_on), TEST(so_does_that_of_two_processors),
 	};
 
