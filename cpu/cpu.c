@@ -312,7 +312,7 @@ void cpus_reset(struct cpus *s)
 /* Bytes of code memory for each processor. */
 static size_t code_size(const struct cpus_config *config)
 {
-	size_t all = (size_t)(config->tb_size ? config->tb_size : config->count == 1 ? 32 : 40) << 20;
+	size_t all = (size_t)(config->tb_size ? config->tb_size : 40) << 20;
 	size_t each = (all / config->count) & ~(size_t)0xfffff;
 
 	return each < 1 << 20 ? 1 << 20 : each > 256 << 20 ? 256 << 20 : each;

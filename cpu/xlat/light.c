@@ -110,14 +110,17 @@ static bool decode(struct cpu *c, struct xblock *b, unsigned k)
 	struct generic *g;
 	struct insn i;
 
-	if (b->slow[k])
+	if (xlat_decoded(b, k))
 		return true;
 	xlat_save_vector(c);                    /* the decoder is compiled as the compiler likes it */
 	if (b->b.page2 != NO_PAGE || insn_decode(&i, b->b.code + b->site[k].guest, len, xlat_code_size(b->b.key)) != DECODE_OK || i.len != len)
 		return false;
 	interp_gate(c, &i);
-	g = cache_alloc(c->x, sizeof(*g));      /* in the region that is filled now: it lives longer than b */
-	if (!g)
+	/* In the region that is filled now: it lives longer than b. */
+	if (!b->slow)
+		b->slow = cache_alloc(c->x, b->b.n * sizeof(*b->slow));
+	g = cache_alloc(c->x, sizeof(*g));
+	if (!b->slow || !g)
 		return false;
 	interp_generic(g, &i);
 	b->slow[k] = g;

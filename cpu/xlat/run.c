@@ -136,7 +136,7 @@ static void *do_slow(struct cpu *c, struct xblock *b, unsigned k)
 
 	c->s.rip = xlat_rip_of(c, b, k);
 	flags_from_image(c);
-	if (b->slow[k]) {
+	if (xlat_decoded(b, k)) {
 		x->count.slow_insn++;
 		x->count.slow_op[b->slow[k]->insn.op]++;
 		interp_one(c, b->slow[k]);

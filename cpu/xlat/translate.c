@@ -420,8 +420,7 @@ static bool keep(struct gen *g)
 
 	xb->link = cache_alloc(x, g->links * sizeof(*xb->link));
 	xb->site = cache_alloc(x, (g->n + 1) * sizeof(*xb->site));
-	xb->slow = cache_alloc(x, g->n * sizeof(*xb->slow));
-	if (!xb->link || !xb->site || !xb->slow)
+	if (!xb->link || !xb->site)
 		return false;
 	memcpy(xb->link, g->link, g->links * sizeof(*xb->link));
 	memcpy(xb->site, g->site, (g->n + 1) * sizeof(*xb->site));
@@ -429,6 +428,10 @@ static bool keep(struct gen *g)
 	for (k = 0; k < g->n; k++) {
 		if (!g->slow[k] && !g->by_handler[k])
 			continue;
+		if (!xb->slow)
+			xb->slow = cache_alloc(x, g->n * sizeof(*xb->slow));
+		if (!xb->slow)
+			return false;
 		xb->slow[k] = cache_alloc(x, sizeof(*xb->slow[k]));
 		if (!xb->slow[k])
 			return false;

@@ -197,7 +197,7 @@ bool verify_begin(struct cpu *c, const struct xblock *b)
 		return false;
 	v->wait = v->share;
 	for (k = 0; k < b->b.n; k++)
-		if (b->slow[k]) {
+		if (xlat_decoded(b, k)) {
 			v->count.passed++;
 			return false;
 		}

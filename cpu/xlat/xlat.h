@@ -89,7 +89,7 @@ struct xblock {
 	uint16_t ind_slot;
 	struct link *link;
 	struct site *site;              /* b.n + 1 */
-	struct generic **slow;          /* b.n: decoded instructions of those that always leave, or NULL */
+	struct generic **slow;          /* b.n: decoded instructions of those that leave, or NULL; NULL: none yet */
 };
 
 enum { REGIONS = 8 };
@@ -150,6 +150,11 @@ static inline uint8_t *xlat_rx(const struct xlat *x, uint32_t offset) { return x
 static inline struct xblock *arg_block(const struct xlat *x, uint32_t arg) { return x->block[arg >> (ARG_INSN_BITS + ARG_SIZE_BITS)]; }
 static inline unsigned arg_insn(uint32_t arg) { return arg >> ARG_SIZE_BITS & ((1 << ARG_INSN_BITS) - 1); }
 static inline unsigned arg_code(uint32_t arg) { return arg & ((1 << ARG_SIZE_BITS) - 1); }
+
+static inline const struct generic *xlat_decoded(const struct xblock *b, unsigned k)
+{
+	return b->slow ? b->slow[k] : NULL;
+}
 
 static inline uint64_t xlat_rip_of(const struct cpu *c, const struct xblock *b, unsigned k)
 {
