@@ -37,6 +37,7 @@ struct gen {
 	struct buf b;
 	uint8_t *start;                 /* host code of the block, as written */
 	const uint8_t *raw;             /* guest bytes of the block */
+	uint8_t page[4096];             /* and of what is looked at behind its exits */
 	struct insn insn[BLOCK_INSNS];
 	uint16_t at[BLOCK_INSNS + 1];   /* their places in raw[] */
 	uint16_t need[BLOCK_INSNS + 1]; /* flags that are live before each */

@@ -440,6 +440,17 @@ static bool keep(struct gen *g)
 	return true;
 }
 
+static bool granules_are(const uint8_t *was, const uint8_t *is, uint64_t granules)
+{
+	for (; granules; granules &= granules - 1) {
+		unsigned at = (unsigned)__builtin_ctzll(granules) * 64;
+
+		if (memcmp(was + at, is + at, 64))
+			return false;
+	}
+	return true;
+}
+
 struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint64_t gpa, const uint8_t *host)
 {
 	static _Thread_local struct gen gen;
@@ -449,7 +460,6 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 	uint8_t raw[BLOCK_BYTES + 15];
 	uint64_t looked = 0, page = gpa & ~0xfffull, page2 = NO_PAGE, left_in_cs;
 	const uint8_t *host2 = NULL;
-	uint16_t need[BLOCK_INSNS + 1];
 	unsigned first;
 	const struct region *r;
 	struct xblock *xb;
@@ -479,8 +489,8 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 	left_in_cs = g->wide ? UINT64_MAX : (uint64_t)g->limit - c->s.rip + 1;
 	bytes = decode(g, n, left_in_cs);
 	if (g->n) {
-		find_live(g, host - (linear & 0xfff), &looked);
-		memcpy(need, g->need, sizeof(need));
+		memcpy(g->page, host - (linear & 0xfff), sizeof(g->page));
+		find_live(g, g->page, &looked);
 	} else {
 		if (room_left >= 15 || !decode_crossing(g, linear, raw, room_left, left_in_cs, &page2, &host2))
 			return NULL;
@@ -514,12 +524,9 @@ struct xblock *xlat_translate(struct cpu *c, uint32_t key, uint64_t linear, uint
 		return NULL;
 	}
 	/* What was only looked at may have changed, too, before stores there were seen. */
-	if (looked) {
-		find_live(g, host - (linear & 0xfff), &looked);
-		if (memcmp(need, g->need, sizeof(need[0]) * (g->n + 1u))) {
-			cache_unalloc(x, xb);
-			return NULL;
-		}
+	if (!granules_are(g->page, host - (linear & 0xfff), looked)) {
+		cache_unalloc(x, xb);
+		return NULL;
 	}
 	if (log_mask & (LOG_IN_ASM | LOG_OP | LOG_OUT_ASM))
 		xlat_show(g);
