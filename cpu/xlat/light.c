@@ -3,7 +3,7 @@
  * The interpreter's handlers, called from translated code with the guest's general registers in memory and its vector
  * state left where it is: on the host's units.  Handlers in the list below, and all that they call, are compiled without
  * vector instructions (cflags_ in the Makefile); where they call out of cpu/ that state goes into memory first
- * (outside_begin, fault, the APIC's calls).  Afterwards translated code goes on at wherever RIP is, by way of the table for
+ * (outside_begin, fault, the APIC's calls).  Others are called with that state saved.  Afterwards translated code goes on at wherever RIP is, by way of the table for
  * indirect branches.
  */
 #include "base/log.h"
@@ -22,10 +22,9 @@ static bool clean_mov(const struct insn *i)
 	return cr == 2 || cr == 3;      /* CR0 and CR4 say whether vector state may be used, CR8 is the APIC's */
 }
 
-bool xlat_is_light(const struct cpu *c, const struct insn *i)
+/* Those that can do with the guest's vector state where it is. */
+static bool is_clean(const struct insn *i)
 {
-	if (c->all->config.icount)
-		return false;
 	switch (i->op) {
 	case OP_MOV: return clean_mov(i);
 	case OP_SYSCALL: case OP_SYSRET: case OP_SYSENTER: case OP_SYSEXIT: case OP_IRET: case OP_SWAPGS: case OP_CLAC: case OP_STAC:
@@ -40,6 +39,25 @@ bool xlat_is_light(const struct cpu *c, const struct insn *i)
 	default:
 		return false;
 	}
+}
+
+/* Those that are about vector state, or may be, or are not compiled for it: it goes into memory first. */
+static bool is_with_state_saved(const struct insn *i)
+{
+	switch (i->op) {
+	case OP_MOV: case OP_CLTS: case OP_LMSW: case OP_XSETBV: case OP_CPUID: case OP_RDMSR: case OP_WRMSR: case OP_LGDT: case OP_LIDT:
+	case OP_LLDT: case OP_LTR: case OP_RDRAND: case OP_RDSEED: case OP_VMCALL: case OP_VMMCALL: case OP_INT: case OP_INT3:
+	case OP_XSAVE: case OP_XSAVEOPT: case OP_XSAVEC: case OP_XSAVES: case OP_XRSTOR: case OP_XRSTORS: case OP_FXSAVE: case OP_FXRSTOR:
+	case OP_LDMXCSR:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool xlat_is_light(const struct cpu *c, const struct insn *i)
+{
+	return !c->all->config.icount && (is_clean(i) || is_with_state_saved(i));
 }
 
 /* Where translated code for RIP may be; NULL: it is for the dispatcher to look. */
@@ -100,6 +118,8 @@ void *xlat_light(struct cpu *c, uint32_t arg)
 	unsigned k = arg_insn(arg);
 
 	c->x->count.light[b->slow[k]->insn.op]++;
+	if (c->xe.fpu && !is_clean(&b->slow[k]->insn))
+		xlat_save_vector(c);
 	return run(c, b, k);
 }
 

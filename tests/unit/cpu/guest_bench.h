@@ -37,7 +37,19 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* The translator without counting: interpreter's handlers are called in place, with vector state on the host's units. */
+static inline int setup_free(void **state)
+{
+	(void)state;
+	fake_engine = CPU_XLAT;
+	fake_icount = false;
+	m = fake_machine_new(1, NULL);
+	fake_icount = true;
+	return 0;
+}
+
 #define TEST(name) ON_BOTH_ENGINES(name, setup, teardown)
+#define TEST_AND_FREE(name) TEST(name), { #name " (xlat, not counted)", name, setup_free, teardown, NULL }
 
 static struct cpu_regs regs(void)
 {

@@ -267,14 +267,14 @@ static void handlers_that_fault_for_ever_use_up_the_budget(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(faults_push_their_own_address), TEST(traps_push_the_next_address),
-		TEST(frame_is_aligned_and_ist_switches_the_stack), TEST(interrupt_from_ring_3_takes_the_stack_of_the_tss),
-		TEST(gate_privilege_is_checked_for_int_n_only), TEST(absent_gate_and_absent_handler_escalate),
-		TEST(real_mode_uses_the_vector_table), TEST(trap_flag_stops_after_the_next_instruction), TEST(mov_ss_delays_the_trap),
-		TEST(sti_holds_interrupts_for_one_instruction), TEST(interrupt_wakes_from_hlt),
-		TEST(instruction_breakpoint_is_a_fault), TEST(data_breakpoint_is_a_trap),
-		TEST(string_instruction_faults_where_it_got_to), TEST(iretq_goes_to_ring_3),
-		TEST(handlers_that_fault_for_ever_use_up_the_budget), TEST(alignment_check_at_ring_3),
+		TEST_AND_FREE(faults_push_their_own_address), TEST_AND_FREE(traps_push_the_next_address),
+		TEST_AND_FREE(frame_is_aligned_and_ist_switches_the_stack), TEST_AND_FREE(interrupt_from_ring_3_takes_the_stack_of_the_tss),
+		TEST_AND_FREE(gate_privilege_is_checked_for_int_n_only), TEST_AND_FREE(absent_gate_and_absent_handler_escalate),
+		TEST_AND_FREE(real_mode_uses_the_vector_table), TEST_AND_FREE(trap_flag_stops_after_the_next_instruction), TEST_AND_FREE(mov_ss_delays_the_trap),
+		TEST_AND_FREE(sti_holds_interrupts_for_one_instruction), TEST_AND_FREE(interrupt_wakes_from_hlt),
+		TEST_AND_FREE(instruction_breakpoint_is_a_fault), TEST_AND_FREE(data_breakpoint_is_a_trap),
+		TEST_AND_FREE(string_instruction_faults_where_it_got_to), TEST_AND_FREE(iretq_goes_to_ring_3),
+		TEST_AND_FREE(handlers_that_fault_for_ever_use_up_the_budget), TEST_AND_FREE(alignment_check_at_ring_3),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

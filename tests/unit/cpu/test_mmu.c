@@ -476,18 +476,18 @@ static void a20_masks_bit_20(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(absent_page_faults_with_the_access_in_the_code), TEST(a_line_to_flush_must_be_mapped),
-		TEST(protection_faults_have_bit_0),
-		TEST(write_protect_off_lets_the_supervisor_store), TEST(reserved_bits_fault),
-		TEST(smep_and_smap_keep_the_supervisor_off_user_pages), TEST(accessed_and_dirty_are_set),
-		TEST(store_across_a_missing_page_writes_nothing), TEST(global_pages_survive_cr3_but_not_invlpg),
-		TEST(a_load_of_cr3_forgets_other_pages), TEST(what_a_pcid_had_is_kept_while_others_run),
-		TEST(invpcid_forgets_what_its_type_says), TEST(invpcid_refuses_what_is_reserved),
-		TEST(changes_of_pge_and_pcide_forget_all), TEST(a_page_that_was_run_meanwhile_is_still_watched),
-		TEST(more_spaces_than_are_kept_see_their_own_pages), TEST(noncanonical_addresses_are_refused),
-		TEST(jump_to_a_noncanonical_address_faults_at_the_jump), TEST(two_levels_and_4mb_pages),
-		TEST(pae_has_three_levels_and_refuses_high_bits), TEST(devices_are_read_and_written_at_their_width),
-		TEST(a20_masks_bit_20),
+		TEST_AND_FREE(absent_page_faults_with_the_access_in_the_code), TEST_AND_FREE(a_line_to_flush_must_be_mapped),
+		TEST_AND_FREE(protection_faults_have_bit_0),
+		TEST_AND_FREE(write_protect_off_lets_the_supervisor_store), TEST_AND_FREE(reserved_bits_fault),
+		TEST_AND_FREE(smep_and_smap_keep_the_supervisor_off_user_pages), TEST_AND_FREE(accessed_and_dirty_are_set),
+		TEST_AND_FREE(store_across_a_missing_page_writes_nothing), TEST_AND_FREE(global_pages_survive_cr3_but_not_invlpg),
+		TEST_AND_FREE(a_load_of_cr3_forgets_other_pages), TEST_AND_FREE(what_a_pcid_had_is_kept_while_others_run),
+		TEST_AND_FREE(invpcid_forgets_what_its_type_says), TEST_AND_FREE(invpcid_refuses_what_is_reserved),
+		TEST_AND_FREE(changes_of_pge_and_pcide_forget_all), TEST_AND_FREE(a_page_that_was_run_meanwhile_is_still_watched),
+		TEST_AND_FREE(more_spaces_than_are_kept_see_their_own_pages), TEST_AND_FREE(noncanonical_addresses_are_refused),
+		TEST_AND_FREE(jump_to_a_noncanonical_address_faults_at_the_jump), TEST_AND_FREE(two_levels_and_4mb_pages),
+		TEST_AND_FREE(pae_has_three_levels_and_refuses_high_bits), TEST_AND_FREE(devices_are_read_and_written_at_their_width),
+		TEST_AND_FREE(a20_masks_bit_20),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -267,13 +267,13 @@ static void far_returns_stay_or_go_outward(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(limits_and_types_of_segments_are_checked), TEST(stack_faults_have_their_own_vector),
-		TEST(absent_segments_are_np_or_ss), TEST(call_gate_switches_stack_and_copies_parameters),
-		TEST(iret_enters_v86_and_an_interrupt_leaves_it), TEST(far_jump_to_a_tss_switches_tasks),
-		TEST(far_call_to_a_tss_links_back_and_iret_returns), TEST(io_bitmap_decides_at_ring_3),
-		TEST(segment_limits_outlive_protected_mode), TEST(real_mode_goes_to_protected_mode),
-		TEST(protected_mode_goes_to_long_mode), TEST(lar_lsl_and_verw_look_at_descriptors),
-		TEST(far_returns_stay_or_go_outward),
+		TEST_AND_FREE(limits_and_types_of_segments_are_checked), TEST_AND_FREE(stack_faults_have_their_own_vector),
+		TEST_AND_FREE(absent_segments_are_np_or_ss), TEST_AND_FREE(call_gate_switches_stack_and_copies_parameters),
+		TEST_AND_FREE(iret_enters_v86_and_an_interrupt_leaves_it), TEST_AND_FREE(far_jump_to_a_tss_switches_tasks),
+		TEST_AND_FREE(far_call_to_a_tss_links_back_and_iret_returns), TEST_AND_FREE(io_bitmap_decides_at_ring_3),
+		TEST_AND_FREE(segment_limits_outlive_protected_mode), TEST_AND_FREE(real_mode_goes_to_protected_mode),
+		TEST_AND_FREE(protected_mode_goes_to_long_mode), TEST_AND_FREE(lar_lsl_and_verw_look_at_descriptors),
+		TEST_AND_FREE(far_returns_stay_or_go_outward),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

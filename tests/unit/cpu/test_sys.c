@@ -243,13 +243,13 @@ static void monitor_and_mwait_know_no_extensions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(syscall_and_sysret_change_rings), TEST(reserved_bits_of_control_registers_are_refused),
-		TEST(unknown_msrs_and_wrong_values_are_refused), TEST(swapgs_exchanges_the_bases),
-		TEST(bases_can_be_written_if_cr4_says_so), TEST(xcr0_needs_x87), TEST(tsd_keeps_rdtsc_from_users),
-		TEST(unknown_hypercalls_say_so), TEST(kvm_clock_page_tells_the_time), TEST(writes_of_the_tsc_show_in_tsc_adjust),
-		TEST(general_detect_guards_debug_registers), TEST(privileges_are_checked), TEST(lmsw_cannot_leave_protected_mode),
-		TEST(cr8_is_the_task_priority), TEST(mwait_returns_and_is_the_kernels),
-		TEST(monitor_and_mwait_know_no_extensions),
+		TEST_AND_FREE(syscall_and_sysret_change_rings), TEST_AND_FREE(reserved_bits_of_control_registers_are_refused),
+		TEST_AND_FREE(unknown_msrs_and_wrong_values_are_refused), TEST_AND_FREE(swapgs_exchanges_the_bases),
+		TEST_AND_FREE(bases_can_be_written_if_cr4_says_so), TEST_AND_FREE(xcr0_needs_x87), TEST_AND_FREE(tsd_keeps_rdtsc_from_users),
+		TEST_AND_FREE(unknown_hypercalls_say_so), TEST_AND_FREE(kvm_clock_page_tells_the_time), TEST_AND_FREE(writes_of_the_tsc_show_in_tsc_adjust),
+		TEST_AND_FREE(general_detect_guards_debug_registers), TEST_AND_FREE(privileges_are_checked), TEST_AND_FREE(lmsw_cannot_leave_protected_mode),
+		TEST_AND_FREE(cr8_is_the_task_priority), TEST_AND_FREE(mwait_returns_and_is_the_kernels),
+		TEST_AND_FREE(monitor_and_mwait_know_no_extensions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -194,13 +194,13 @@ static void a_bad_segment_in_it_is_ts_in_the_new_task(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_jump_loads_sixteen_bits_of_everything),
-		TEST(a_jump_back_saves_sixteen_bits_and_nothing_behind_them),
-		TEST(a_call_links_back_and_iret_returns),
-		TEST(a_task_gate_leads_there_and_pushes_an_error_code_of_sixteen_bits),
-		TEST(an_interrupt_from_an_outer_ring_takes_the_stack_of_sixteen_bits),
-		TEST(a_segment_too_short_for_a_task_is_ts),
-		TEST(a_bad_segment_in_it_is_ts_in_the_new_task),
+		TEST_AND_FREE(a_jump_loads_sixteen_bits_of_everything),
+		TEST_AND_FREE(a_jump_back_saves_sixteen_bits_and_nothing_behind_them),
+		TEST_AND_FREE(a_call_links_back_and_iret_returns),
+		TEST_AND_FREE(a_task_gate_leads_there_and_pushes_an_error_code_of_sixteen_bits),
+		TEST_AND_FREE(an_interrupt_from_an_outer_ring_takes_the_stack_of_sixteen_bits),
+		TEST_AND_FREE(a_segment_too_short_for_a_task_is_ts),
+		TEST_AND_FREE(a_bad_segment_in_it_is_ts_in_the_new_task),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

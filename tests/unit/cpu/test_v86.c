@@ -201,12 +201,12 @@ static void pvi_gives_protected_mode_programs_the_same_flag(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(with_vme_a_program_has_an_interrupt_flag_of_its_own),
-		TEST(without_it_those_instructions_are_the_monitors),
-		TEST(a_pending_virtual_interrupt_traps),
-		TEST(the_redirection_map_sends_int_n_to_the_programs_own_handler),
-		TEST(a_bit_in_the_map_sends_it_to_the_monitor), TEST(ports_go_by_the_map_alone),
-		TEST(pvi_gives_protected_mode_programs_the_same_flag),
+		TEST_AND_FREE(with_vme_a_program_has_an_interrupt_flag_of_its_own),
+		TEST_AND_FREE(without_it_those_instructions_are_the_monitors),
+		TEST_AND_FREE(a_pending_virtual_interrupt_traps),
+		TEST_AND_FREE(the_redirection_map_sends_int_n_to_the_programs_own_handler),
+		TEST_AND_FREE(a_bit_in_the_map_sends_it_to_the_monitor), TEST_AND_FREE(ports_go_by_the_map_alone),
+		TEST_AND_FREE(pvi_gives_protected_mode_programs_the_same_flag),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
