@@ -219,6 +219,23 @@ static bool answer_bells(struct clock *c)
 	return any;
 }
 
+bool clock_quick(const struct clock *c)
+{
+	if (c->answering)
+		return false;
+	for (const struct bell *b = __atomic_load_n(&c->rung, __ATOMIC_ACQUIRE); b; b = b->next)
+		if (!b->quick)
+			return false;
+	return true;
+}
+
+void clock_answer(struct clock *c)
+{
+	c->running_at = clock_now(c);
+	answer_bells(c);
+	c->running_at = 0;
+}
+
 uint64_t clock_deadline(const struct clock *c)
 {
 	if (c->answering || __atomic_load_n(&c->rung, __ATOMIC_RELAXED))

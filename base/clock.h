@@ -61,6 +61,7 @@ struct bell {
 	struct clock *clock;
 	void (*answer)(void *owner);    /* called from clock_run, as a timer's fire is */
 	void *owner;
+	bool quick;                     /* set by the owner: whoever rang may well call the answer itself */
 	bool rung;                      /* these two by atomic operations only */
 	struct bell *next;
 };
@@ -78,5 +79,9 @@ uint64_t clock_deadline(const struct clock *c);
  * Returns whether anything fired.
  */
 bool clock_run(struct clock *c);
+/* Whether all bells that wait for their answer are quick; nobody else may run the clock meanwhile. */
+bool clock_quick(const struct clock *c);
+/* Of clock_run only the bells. */
+void clock_answer(struct clock *c);
 
 #endif

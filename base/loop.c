@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -125,6 +126,14 @@ int loop_wait(struct loop *l, uint64_t timeout_ns)
 	l->at = 0;
 	l->count = n > 0 ? n : 0;
 	return l->count;
+}
+
+void loop_sleep(struct loop *l, uint64_t timeout_ns)
+{
+	struct timespec ts = { (time_t)(timeout_ns / 1000000000), (long)(timeout_ns % 1000000000) };
+	struct pollfd p = { .fd = l->epoll, .events = POLLIN };
+
+	ppoll(&p, 1, timeout_ns == UINT64_MAX ? NULL : &ts, NULL);
 }
 
 void loop_dispatch(struct loop *l)

@@ -41,6 +41,8 @@ void loop_wake(struct loop *l);
  * dispatched.
  */
 int loop_poll(struct loop *l, uint64_t timeout_ns);
+/* Wait as loop_poll does, but only wait: what is ready is seen by the next loop_wait.  Others may use the loop meanwhile. */
+void loop_sleep(struct loop *l, uint64_t timeout_ns);
 /* Its halves, for who has something to do between them: wait for events, dispatch what the last wait found. */
 int loop_wait(struct loop *l, uint64_t timeout_ns);
 void loop_dispatch(struct loop *l);

@@ -6,6 +6,11 @@
  * loop_poll until the first of all deadlines; `until` says until when, and others wake it only if it is not 0. Order
  * of locks: the machine lock is never held while waiting for processors to park.
  *
+ * The loop's work is done by who has the `turn`: the loop thread, unless it sleeps.  A processor that rings a bell while it
+ * does answers the bell itself, if that is known to be quick (a card has a frame to send): a ping then comes back, and
+ * iPXE has its next block, without that another thread runs at all.  An answer that takes long ends that for a while, so
+ * that bulk is moved beside the processor and not by it.
+ *
  * Before either sleeps it looks for a while whether it need not: a dialogue between guest and loop then costs neither a
  * system call nor the time in which a sleeping core wakes up.  How long is learnt from the last sleeps (struct patience), so
  * who idles does not look at all.
@@ -41,6 +46,8 @@ enum {
 #define PATIENCE_MAX US(50)
 #define PREEMPTED US(100)               /* between two looks: the core was taken away */
 #define PENALTY MS(20)
+#define QUICK US(25)                    /* an answer that takes longer belongs to the loop thread */
+#define BULK MS(1)                      /* and so do the next ones */
 
 /*
  * How long one looks before one sleeps: longer when the last sleeps were so short that looking on had been better, not at
@@ -69,6 +76,8 @@ struct run {
 	struct clock *clock, *loop_clock;
 	struct port_guard guard;
 
+	pthread_mutex_t turn;           /* to do the loop's work; taken before the machine lock */
+	_Atomic uint64_t bulk_until;    /* answers belong to the loop thread */
 	pthread_mutex_t lock;           /* the machine lock */
 	atomic_int loop_waits;          /* the loop thread stands in front of it: processors let it pass */
 
@@ -93,7 +102,9 @@ struct run {
 	bool done;
 };
 
-static _Thread_local bool on_loop_thread;
+static _Thread_local bool on_loop_thread;       /* or in its place */
+static _Thread_local bool ringing;              /* in a doorbell, */
+static _Thread_local uint64_t rung;             /* which set `until` to 0: what it was */
 
 static uint64_t monotonic(void)
 {
@@ -130,10 +141,14 @@ static void rouse(struct run *r)
 static void machine_earlier(void *owner)
 {
 	struct run *r = owner;
+	uint64_t until;
 
 	if (r->current)
 		cpu_kick(r->current->cpu);      /* its budget reached to the old deadline */
-	if (!on_loop_thread && atomic_exchange(&r->until, 0))
+	until = on_loop_thread ? 0 : atomic_exchange(&r->until, 0);
+	if (until && ringing)
+		rung = until;
+	else if (until)
 		rouse(r);
 }
 
@@ -192,6 +207,7 @@ struct run *run_new(const struct run_config *config, struct err *err)
 	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
 	pthread_mutex_init(&r->lock, &attr);
 	pthread_mutexattr_destroy(&attr);
+	pthread_mutex_init(&r->turn, NULL);
 	pthread_mutex_init(&r->park_lock, NULL);
 	pthread_cond_init(&r->parked_cond, NULL);
 	pthread_cond_init(&r->go_cond, NULL);
@@ -211,6 +227,7 @@ void run_free(struct run *r)
 	pthread_cond_destroy(&r->go_cond);
 	pthread_cond_destroy(&r->parked_cond);
 	pthread_mutex_destroy(&r->park_lock);
+	pthread_mutex_destroy(&r->turn);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 }
@@ -247,6 +264,81 @@ static struct vcpu *vcpu_of(struct run *r, struct cpu *c)
 	return NULL;
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* When the first of the processors' timers is due. */
+static uint64_t vcpu_deadline(struct run *r)
+{
+	uint64_t first = CLOCK_NEVER;
+
+	for (unsigned i = 0; i < r->count; i++)
+		first = earlier(first, atomic_load(&r->vcpus[i].deadline));
+	return first;
+}
+
+/*
+ * With the turn: answer the bells in the loop thread's place, which sleeps until `until`.  False: it has to wake, for it would
+ * sleep too long.
+ */
+static bool answer_bells(struct run *r, uint64_t until)
+{
+	uint64_t began = monotonic(), next;
+	bool enough;
+
+	on_loop_thread = true;
+	run_lock(r);
+	clock_answer(r->clock);
+	next = clock_deadline(r->clock);
+	run_unlock(r);
+	next = earlier(next, clock_deadline(r->loop_clock));
+	if (monotonic() - began > QUICK)
+		atomic_store(&r->bulk_until, began + BULK);
+	enough = next >= until;
+	if (enough) {
+		/* Publish, then look again: who came meanwhile saw 0 and woke nobody. */
+		atomic_store(&r->until, until);
+		run_lock(r);
+		next = clock_deadline(r->clock);
+		run_unlock(r);
+		enough = earlier(next, vcpu_deadline(r)) >= until || !atomic_exchange(&r->until, 0);
+	}
+	on_loop_thread = false;
+	return enough;
+}
+
+/* A doorbell has set `until` to 0. */
+static void rang(struct run *r, uint64_t until)
+{
+	bool done = false;
+
+	if (!atomic_load(&r->looking) && !atomic_load(&r->requests) &&
+	    monotonic() >= atomic_load_explicit(&r->bulk_until, memory_order_relaxed) && pthread_mutex_trylock(&r->turn) == 0) {
+		done = clock_quick(r->clock) && answer_bells(r, until);
+		pthread_mutex_unlock(&r->turn);
+	}
+	if (!done)
+		rouse(r);
+}
+
+/* True: the store was to a doorbell, and is done. */
+static bool doorbell(struct run *r, struct bus *bus, uint64_t at, uint64_t value, unsigned size)
+{
+	uint64_t until;
+	bool is;
+
+	ringing = true;
+	is = bus_doorbell(bus, at, value, size);
+	ringing = false;
+	until = rung;
+	rung = 0;
+	if (until)
+		rang(r, until);
+	return is;
+}
+
 static uint64_t op_mem_read(void *owner, uint64_t gpa, unsigned size)
 {
 	struct run *r = owner;
@@ -262,7 +354,7 @@ static void op_mem_write(void *owner, uint64_t gpa, uint64_t value, unsigned siz
 {
 	struct run *r = owner;
 
-	if (bus_doorbell(r->machine.memory, gpa, value, size))
+	if (doorbell(r, r->machine.memory, gpa, value, size))
 		return;
 	run_lock(r);
 	bus_write(r->machine.memory, gpa, value, size);
@@ -284,7 +376,7 @@ static void op_io_write(void *owner, uint16_t port, uint32_t value, unsigned siz
 {
 	struct run *r = owner;
 
-	if (bus_doorbell(r->machine.ports, port, value, size))
+	if (doorbell(r, r->machine.ports, port, value, size))
 		return;
 	run_lock(r);
 	bus_write(r->machine.ports, port, value, size);
@@ -677,11 +769,6 @@ static uint64_t vcpu_deadlines(struct run *r, uint64_t now)
 	return first;
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /*
  * The head of both loops: requests, then what is due on both clocks.  *next: when they want the next round, 0 for at
  * once; it is published in `until`, for whoever moves a deadline forward from now on.  False: the end.
@@ -728,10 +815,17 @@ static void wait_threaded(struct run *r, uint64_t ns)
 {
 	uint64_t began = monotonic();
 
-	if (!ns || !r->patience.ns || !loop_looks(r, began, began + (ns < r->patience.ns ? ns : r->patience.ns)))
-		loop_wait(r->loop, ns);
-	if (ns)
+	if (!ns) {
+		loop_wait(r->loop, 0);
+	} else {
+		if (!r->patience.ns || !loop_looks(r, began, began + (ns < r->patience.ns ? ns : r->patience.ns))) {
+			pthread_mutex_unlock(&r->turn);
+			loop_sleep(r->loop, ns);
+			pthread_mutex_lock(&r->turn);
+			loop_wait(r->loop, 0);
+		}
 		learn(&r->patience, began);
+	}
 	atomic_store(&r->until, 0);
 	loop_dispatch(r->loop);
 }
@@ -740,6 +834,7 @@ static void loop_threaded(struct run *r)
 {
 	uint64_t next;
 
+	pthread_mutex_lock(&r->turn);
 	while (round_begins(r, &next)) {
 		uint64_t now;
 
@@ -761,6 +856,7 @@ static void loop_threaded(struct run *r)
 		}
 		wait_threaded(r, next == CLOCK_NEVER ? UINT64_MAX : next > now ? next - now : 0);
 	}
+	pthread_mutex_unlock(&r->turn);
 }
 
 /* One slice of each processor in turn.  Returns whether any of them did something. */

@@ -249,6 +249,7 @@ bool virtio_init(struct virtio *v, const struct virtio_config *config, struct er
 	if (!virtio_pci_init(v, err))
 		return false;
 	bell_init(&v->bell, config->clock, answer, v);
+	v->bell.quick = config->quick;
 	state_add(config->states, &(struct state_section){ .name = "virtio", .instance = (unsigned)pci_devfn(v->pci),
 		.version = 1, .data = &v->s, .size = sizeof(v->s), .owner = v, .reset = state_reset,
 		.loaded = state_loaded });

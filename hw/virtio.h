@@ -98,6 +98,7 @@ struct virtio_config {
 	uint16_t queue_size[VIRTIO_QUEUES_MAX];
 	unsigned config_len;
 	unsigned vectors;               /* MSI-X; 0: none */
+	bool quick;                     /* kick() may run on the driver's processor: struct bell */
 	const struct virtio_ops *ops;
 	void *owner;
 };

@@ -473,8 +473,11 @@ static void write_tidv(struct e1000 *s, unsigned reg, uint32_t v)
 /* RDT and TDT come through the doorbell as well, without the machine lock. */
 static void write_tail(struct e1000 *s, unsigned reg, uint32_t v)
 {
-	__atomic_store_n(&s->st.reg[reg / 4], v & 0xffff, __ATOMIC_RELEASE);
-	bell_ring(reg == REG_TDT ? &s->tx_bell : &s->rx_bell);
+	__atomic_store_n(&s->st.reg[reg / 4], v & 0xffff, __ATOMIC_SEQ_CST);
+	if (reg == REG_TDT)
+		bell_ring(&s->tx_bell);
+	else if (__atomic_load_n(&s->rx_waits, __ATOMIC_SEQ_CST))       /* else nobody waits for room (e1000_receive) */
+		bell_ring(&s->rx_bell);
 }
 
 #define X(name) [REG_##name / 4]
@@ -636,6 +639,7 @@ struct e1000 *e1000_new(const struct e1000_config *config, struct err *err)
 	timer_init(&s->timer, config->clock, timer_fired, s);
 	bell_init(&s->tx_bell, config->clock, e1000_transmit, s);
 	bell_init(&s->rx_bell, config->clock, e1000_receive_again, s);
+	s->tx_bell.quick = s->rx_bell.quick = true;
 	state_add(config->states, &(struct state_section){
 		.name = "e1000", .instance = config->instance, .version = 1, .data = &s->st, .size = sizeof(s->st),
 		.owner = s, .reset = power_on, .loaded = loaded });

@@ -218,8 +218,12 @@ size_t e1000_receive(void *owner, const struct frame *frames, size_t n)
 		enum outcome o = receive_one(s, &frames[i]);
 
 		if (o == NO_ROOM) {
-			s->rx_waits = true;
-			break;
+			/* Say that the doorbell of RDT is wanted, then look again: it may have come before that. */
+			__atomic_store_n(&s->rx_waits, true, __ATOMIC_SEQ_CST);
+			o = receive_one(s, &frames[i]);
+			if (o == NO_ROOM)
+				break;
+			__atomic_store_n(&s->rx_waits, false, __ATOMIC_RELAXED);
 		}
 		taken += o == TAKEN;
 	}
@@ -240,6 +244,6 @@ void e1000_receive_again(void *owner)
 		return;
 	if ((R(s, RCTL) & RCTL_EN) && free_descriptors(s) == 0)
 		return;
-	s->rx_waits = false;
+	__atomic_store_n(&s->rx_waits, false, __ATOMIC_RELAXED);
 	port_ready(&s->port);
 }

@@ -650,7 +650,7 @@ struct virtio_net *virtio_net_new(const struct virtio_net_config *config, struct
 		.pci = config->pci, .clock = config->clock, .states = config->states, .name = config->name, .type = 1,
 		.legacy_id = 0x1000, .class_code = 0x02, .subclass = 0x00, .devfn = config->devfn,
 		.disable_legacy = config->disable_legacy, .disable_modern = config->disable_modern,
-		.features = offered(config), .queues = 2 * config->queues + 1, .ops = &net_ops,
+		.quick = true, .features = offered(config), .queues = 2 * config->queues + 1, .ops = &net_ops,
 		.vectors = config->vectors == VIRTIO_NET_VECTORS_AUTO ? 2 * config->queues + 2 : config->vectors,
 	};
 

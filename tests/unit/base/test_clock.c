@@ -182,6 +182,31 @@ static void bells_are_answered_once_in_the_order_they_rang(void **state)
 	clock_free(c);
 }
 
+static void quick_bells_can_be_answered_without_firing_timers(void **state)
+{
+	struct clock *c = new_clock();
+	struct probe p = { .id = 7 };
+	struct ringer r[2] = { { .id = 1 }, { .id = 2 } };
+
+	(void)state;
+	timer_init(&p.t, c, fire, &p);
+	for (int i = 0; i < 2; i++)
+		bell_init(&r[i].b, c, answer, &r[i]);
+	r[0].b.quick = true;
+	timer_soon(&p.t);
+	assert_true(clock_quick(c));
+	bell_ring(&r[0].b);
+	assert_true(clock_quick(c));
+	bell_ring(&r[1].b);
+	assert_false(clock_quick(c));
+	clock_answer(c);
+	assert_int_equal(fired, 2);
+	assert_true(timer_armed(&p.t));
+	assert_true(clock_quick(c));
+	timer_cancel(&p.t);
+	clock_free(c);
+}
+
 static void a_bell_rung_by_its_own_answer_waits_for_the_next_run(void **state)
 {
 	struct clock *c = new_clock();
@@ -268,6 +293,7 @@ int main(void)
 		cmocka_unit_test(a_timer_that_rearms_for_now_lets_the_caller_go),
 		cmocka_unit_test(an_earlier_first_deadline_is_reported),
 		cmocka_unit_test(bells_are_answered_once_in_the_order_they_rang),
+		cmocka_unit_test(quick_bells_can_be_answered_without_firing_timers),
 		cmocka_unit_test(a_bell_rung_by_its_own_answer_waits_for_the_next_run),
 		cmocka_unit_test(no_ring_of_another_thread_is_lost),
 	};

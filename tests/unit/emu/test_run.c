@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The loop and the processors' threads around a machine that is a few bytes of ROM. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +25,8 @@ struct bench {
 	struct loop_fd watch;
 	struct timer timer;
 	struct bell bell;
-	unsigned rounds, resets, stores;
+	unsigned rounds, resets, stores, here, rung;
+	pthread_t loop_thread;
 	uint64_t seen;
 	bool reset_fails;
 };
@@ -235,6 +237,68 @@ static void a_store_of_the_guest_ends_it_with_its_status(void **state)
 	}
 }
 
+static const uint8_t ring_often[] = {           /* mov cx, 100h; loop $; mov [8000h], al; jmp to the start */
+	0xb9, 0x00, 0x01, 0xe2, 0xfe, 0xa2, 0x00, 0x80, 0xeb, 0xf6,
+};
+
+static bool ring_port(void *dev, uint64_t offset, uint64_t value, unsigned size)
+{
+	struct bench *b = dev;
+
+	(void)offset;
+	(void)value;
+	(void)size;
+	__atomic_fetch_add(&b->rung, 1, __ATOMIC_RELAXED);
+	bell_ring(&b->bell);
+	return true;
+}
+
+static const struct io_ops doorbell_ops = { read_port, write_port, .max_size = 4, .doorbell = ring_port };
+
+enum { ANSWERS = 3000 };
+
+/* The first answer arms the timer; it and enough answers together are the end. */
+static void answer_ring(void *owner)
+{
+	struct bench *b = owner;
+
+	b->here += !pthread_equal(pthread_self(), b->loop_thread);
+	if (++b->rounds == 1)
+		timer_set(&b->timer, clock_now(run_clock(b->run)) + MS(1));
+	if (b->rounds >= ANSWERS && b->seen)
+		run_request_quit(b->run, READY);
+}
+
+static void note_time(void *owner)
+{
+	struct bench *b = owner;
+
+	b->seen = run_now(b->run);
+}
+
+static unsigned answered_here(bool quick)
+{
+	struct bench b;
+
+	open_bench(&b, &(struct run_config){ 0 }, ring_often, sizeof(ring_often));
+	assert_true(bus_map(b.memory, 0x8000, PAGE, &doorbell_ops, &b, "bell", NULL));
+	b.loop_thread = pthread_self();
+	timer_init(&b.timer, run_clock(b.run), note_time, &b);
+	bell_init(&b.bell, run_clock(b.run), answer_ring, &b);
+	b.bell.quick = quick;
+	assert_int_equal(run_main(b.run), READY);
+	assert_true(b.rounds >= ANSWERS && b.rung >= b.rounds);
+	close_bench(&b);
+	return b.here;
+}
+
+static void a_quick_bell_is_answered_by_who_rang_while_the_loop_sleeps(void **state)
+{
+	(void)state;
+	assert_true(answered_here(true) > 0);
+	assert_int_equal(answered_here(false), 0);
+}
+
 static void a_triple_fault_resets(void **state)
 {
 	static const struct run_config configs[] = { { 0 }, { .icount = true } };
@@ -309,6 +373,7 @@ int main(void)
 		cmocka_unit_test(a_timer_ends_the_sleep_of_an_idle_machine),
 		cmocka_unit_test(a_timer_comes_to_a_busy_machine_too),
 		cmocka_unit_test(a_store_of_the_guest_ends_it_with_its_status),
+		cmocka_unit_test(a_quick_bell_is_answered_by_who_rang_while_the_loop_sleeps),
 		cmocka_unit_test(a_triple_fault_resets),
 		cmocka_unit_test(a_reset_ends_it_under_no_reboot_and_a_failed_one_always),
 		cmocka_unit_test(time_stands_still_while_it_is_stopped),

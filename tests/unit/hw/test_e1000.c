@@ -570,6 +570,23 @@ static void without_descriptors_the_sender_waits_and_goes_on_at_rdt(void **state
 	assert_int_equal(rd(b, REG_RDH), 3);
 }
 
+static void rdt_rings_only_while_a_frame_waits_for_room(void **state)
+{
+	struct bench *b = *state;
+
+	start_rx(b, 8, 1, 0);
+	run(b);
+	wr(b, REG_RDT, 2);
+	assert_true(clock_deadline(b->clock.clock) > 0);
+	assert_true(give(b, MAC, 64));
+	assert_true(give(b, MAC, 64));
+	assert_false(give(b, MAC, 64));
+	wr(b, REG_RDT, 3);
+	assert_int_equal(clock_deadline(b->clock.clock), 0);
+	run(b);
+	assert_true(give(b, MAC, 64));
+}
+
 static void a_long_frame_takes_several_descriptors(void **state)
 {
 	struct bench *b = *state;
@@ -743,6 +760,7 @@ int main(void)
 		T(garbage_rings_hurt_nobody), T(dma_onto_its_own_registers_sends_what_they_read),
 		T(a_frame_for_us_is_stored_and_reported), T(a_short_frame_is_padded_and_the_fcs_counts_unless_stripped),
 		T(filters_decide_by_address), T(without_descriptors_the_sender_waits_and_goes_on_at_rdt),
+		T(filters_decide_by_address), T(rdt_rings_only_while_a_frame_waits_for_room),
 		T(a_long_frame_takes_several_descriptors), T(oversize_needs_lpe), T(vlan_tag_is_stripped_into_the_descriptor),
 		T(reset_forgets_rings_and_interrupts),
 	};
