@@ -109,6 +109,8 @@ static int open_(void *owner, int family, int type, int protocol)
 	struct fake_sockets *f = owner;
 	int fd = f->open_error < 0 ? f->open_error : f->no_ipv6 && family == AF_INET6 ? -EAFNOSUPPORT : take_fd(f);
 
+	if (f->on_open)
+		f->on_open();
 	fake_digest('O', (uint64_t)family << 32 | (uint64_t)type << 16 | (uint64_t)protocol, &fd, sizeof(fd));
 	if (fd >= 0) {
 		f->s[fd].family = family;

@@ -66,6 +66,7 @@ struct fake_sockets {
 	int connect_result;             /* of the next connects: 0, -EINPROGRESS, -ECONNREFUSED ... */
 	int (*on_connect)(void *owner, const struct sockaddr_storage *to);      /* instead, if set */
 	void *on_connect_owner;
+	void (*on_open)(void);          /* before each new socket, if set */
 	int last_open, last_closed;
 	bool last_closed_reset;
 	unsigned resets, opened;        /* closed with RST; opened in all */

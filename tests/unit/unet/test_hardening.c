@@ -439,6 +439,41 @@ static int flip(void *owner, const struct sockaddr_storage *to)
 	return 0;
 }
 
+static void flip_all(void)
+{
+	memset(shared_frame + 14, 0xff, 20 + 8);
+}
+
+/* A datagram, a query and a ping whose headers change when a socket is opened for them, in IPv4. */
+static void headers_of_datagrams_are_fetched_once(void **state)
+{
+	struct fake_net *n = *state;
+	uint8_t frame[3][100], echo[] = "ping";
+	size_t len[3];
+	struct iovec iov;
+
+	fake_sockets_resolv(&n->sockets, "nameserver 192.0.2.1\n");
+	len[0] = guest_udp(&n->guest, frame[0], NET_OUTSIDE, 5000, 7, "data", 4);
+	len[1] = guest_udp(&n->guest, frame[1], NET_DNS, 5001, 53, "\0\1\1\0\0\1\0\0\0\0\0\0\1a\0\0\1\0\1", 19);
+	len[2] = guest_icmp(&n->guest, frame[2], NET_OUTSIDE, 8, 0, 0x10001, echo, sizeof(echo));
+	n->sockets.on_open = flip_all;
+	for (unsigned i = 0; i < 3; i++) {
+		static const char *const to[] = { "93.184.216.34:7", "192.0.2.1:53", "93.184.216.34:0" };
+		unsigned opened = n->sockets.opened;
+		const struct fake_datagram *d;
+
+		shared_frame = frame[i];
+		iov = (struct iovec){ frame[i], len[i] };
+		port_send(&n->guest.port, &(struct frame){ .iov = &iov, .iov_count = 1, .len = (uint32_t)len[i] }, 1);
+		assert_true(n->sockets.opened > opened);
+		d = fake_last_sent(&n->sockets, n->sockets.last_open);
+		assert_non_null(d);
+		assert_string_equal(fake_text(&d->addr), to[i]);
+		assert_int_equal(d->len, i == 0 ? 4 : i == 1 ? 19 : 8 + sizeof(echo));
+	}
+	n->sockets.on_open = NULL;
+}
+
 static void headers_are_fetched_once(void **state)
 {
 	struct fake_net *n = *state;
@@ -476,6 +511,7 @@ int main(void)
 		TEST(dns_identifiers_and_ports_cannot_be_guessed),
 		TEST(floods_leave_memory_and_descriptors_as_they_were),
 		TEST(headers_are_fetched_once),
+		TEST(headers_of_datagrams_are_fetched_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
