@@ -30,6 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "emu/perfmap.h"
 
@@ -47,7 +48,8 @@ enum {
 #define PREEMPTED US(100)               /* between two looks: the core was taken away */
 #define PENALTY MS(20)
 #define QUICK US(25)                    /* an answer that takes longer belongs to the loop thread */
-#define BULK MS(1)                      /* and so do the next ones */
+#define BULK_MIN MS(1)                  /* and so do the next ones, for so long: twice as long each time, up to */
+#define BULK_MAX MS(64)
 
 /*
  * How long one looks before one sleeps: longer when the last sleeps were so short that looking on had been better, not at
@@ -78,6 +80,7 @@ struct run {
 
 	pthread_mutex_t turn;           /* to do the loop's work; taken before the machine lock */
 	_Atomic uint64_t bulk_until;    /* answers belong to the loop thread */
+	uint64_t bulk;                  /* for how long, the next time; under `turn` */
 	pthread_mutex_t lock;           /* the machine lock */
 	atomic_int loop_waits;          /* the loop thread stands in front of it: processors let it pass */
 
@@ -202,6 +205,7 @@ struct run *run_new(const struct run_config *config, struct err *err)
 	}
 	r->clock = clock_new(&(struct clock_config){ run_now, machine_earlier, r });
 	r->loop_clock = clock_new(&(struct clock_config){ run_now, loop_earlier, r });
+	r->bulk = BULK_MIN;
 	r->guard = (struct port_guard){ guard_enter, guard_leave, r };
 	pthread_mutexattr_init(&attr);
 	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
@@ -294,8 +298,12 @@ static bool answer_bells(struct run *r, uint64_t until)
 	next = clock_deadline(r->clock);
 	run_unlock(r);
 	next = earlier(next, clock_deadline(r->loop_clock));
-	if (monotonic() - began > QUICK)
-		atomic_store(&r->bulk_until, began + BULK);
+	if (monotonic() - began <= QUICK) {
+		r->bulk = MAX(r->bulk / 2, BULK_MIN);
+	} else {
+		atomic_store(&r->bulk_until, began + r->bulk);
+		r->bulk = MIN(r->bulk * 2, BULK_MAX);
+	}
 	enough = next >= until;
 	if (enough) {
 		/* Publish, then look again: who came meanwhile saw 0 and woke nobody. */
