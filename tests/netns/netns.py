@@ -75,6 +75,12 @@ def sh(command):
     return done.stdout.decode()
 
 
+def tcpdump(*args):
+    """What it reads in a capture.  In a user namespace it cannot change from root to a user of its own, so it is one from the start."""
+    done = subprocess.run(["unshare", "-U", "--map-user=1000", "--map-group=1000", "tcpdump", *args], capture_output=True, timeout=10)
+    return done.stdout.decode()
+
+
 def wait_listening(port, udp=False, prefix=()):
     """Until a server that was just started can be asked."""
     for _ in range(200):

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 """DHCP and BOOTP with udhcpc, dhclient, dhcpcd, and requests made by hand."""
 import os
-import subprocess
 import time
 
-from netns import Guest, case, check, expect, need, python, run, temporary
+from netns import Guest, case, check, expect, need, python, run, tcpdump, temporary
 
 UDHCPC = """#!/bin/sh
 [ "$1" = bound ] || [ "$1" = renew ] || exit 0
@@ -50,7 +49,7 @@ def tcpdump_reads_every_option():
     with temporary() as d:
         path = os.path.join(d, "pcap")
         udhcpc("mtu=1400,hostname=box,domainname=lan.test,dnssearch=a.example,bootfile=/x.0,tftp-server-name=boot.test", pcap=path).ok()
-        out = subprocess.run(["tcpdump", "-vvnr", path, "src host 10.0.2.2"], capture_output=True, timeout=10).stdout.decode()
+        out = tcpdump("-vvnr", path, "src host 10.0.2.2")
     ack = out[out.index("DHCP-Message (53), length 1: ACK"):]
     for line in ("Server-IP 10.0.2.2", 'file "/x.0"'):
         expect(line, out)

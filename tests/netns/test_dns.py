@@ -120,7 +120,7 @@ def resolv_conf_is_read_again_when_it_changes():
             os.rename(path + ".new", path)
         write("nameserver 127.0.0.53\n")
         # a mount namespace of its own, in which /etc/resolv.conf is a link into our folder
-        bind = ["unshare", "-m", "sh", "-c", "cp -a /etc/. %s/etc && rm -f %s/etc/resolv.conf && ln -s %s %s/etc/resolv.conf && "
+        bind = ["unshare", "-m", "sh", "-c", "cp -r /etc/. %s/etc 2>/dev/null; rm -f %s/etc/resolv.conf && ln -s %s %s/etc/resolv.conf && "
                 "mount --bind %s/etc /etc && exec \"$@\"" % (d, d, path, d, d), "sh"]
         os.mkdir(os.path.join(d, "etc"))
         with Resolver(address="127.0.0.53", port=53), Resolver(udp=lambda q, a: answer(q).replace(b"\x0a\1\2\3", b"\x0a\4\5\6"),

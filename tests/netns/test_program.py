@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import netns
-from netns import PROGRAM, TOP, Failed, Guest, Server, Skipped, case, check, expect, need, run, temporary
+from netns import PROGRAM, TOP, Failed, Guest, Server, Skipped, case, check, expect, need, run, tcpdump, temporary
 
 
 def refused(args, *patterns, status=1, prefix=()):
@@ -208,7 +208,7 @@ def a_capture_has_both_directions():
     with temporary() as d:
         path = os.path.join(d, "all.pcap")
         run("ping -c 2 -i 0.2 10.0.2.2", options=["--pcap", path]).ok()
-        out = subprocess.run(["tcpdump", "-nr", path], capture_output=True, timeout=10).stdout.decode()
+        out = tcpdump("-nr", path)
         expect("10.0.2.15 > 10.0.2.2: ICMP echo request.*seq 1,", out)
         expect("10.0.2.2 > 10.0.2.15: ICMP echo reply.*seq 2,", out)
 
