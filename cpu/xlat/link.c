@@ -42,34 +42,33 @@ static bool upper(const struct cpu *c, uint64_t rip)
 	return long_mode(c) ? rip >> 63 : rip >= 0xc0000000;
 }
 
-/* Slots that lead to either half of the addresses, or both. */
-static void reset_slots(struct cpu *c, bool kernel, bool user)
+/* Slots that lead to the lower half of the addresses, or to the upper. */
+static void reset_slots(struct xlat *x, bool half)
 {
-	struct xlat *x = c->x;
-	unsigned k, kept = 0;
+	unsigned k;
 
-	for (k = 0; k < x->slots_used; k++) {
-		struct link *l = x->slots[k];
+	for (k = 0; k < x->slots_used[half]; k++) {
+		struct link *l = x->slots[half][k];
 
-		if (l->to && !(upper(c, l->rip) ? kernel : user)) {
-			x->slots[kept++] = l;
-			continue;
-		}
 		l->listed = false;
 		if (l->to)
 			unlink_it(x, l);
 	}
-	x->slots_used = kept;
+	x->slots_used[half] = 0;
 }
 
 void xlat_forget_slots(struct xlat *x, const uint8_t *from, const uint8_t *to)
 {
-	unsigned k, kept = 0;
+	unsigned half, k, kept;
 
-	for (k = 0; k < x->slots_used; k++)
-		if ((const uint8_t *)x->slots[k] < from || (const uint8_t *)x->slots[k] >= to)
-			x->slots[kept++] = x->slots[k];
-	x->slots_used = kept;
+	for (half = 0; half < 2; half++) {
+		struct link **slots = x->slots[half];
+
+		for (k = kept = 0; k < x->slots_used[half]; k++)
+			if ((const uint8_t *)slots[k] < from || (const uint8_t *)slots[k] >= to)
+				slots[kept++] = slots[k];
+		x->slots_used[half] = kept;
+	}
 }
 
 static void reset_table(struct cpu *c, unsigned t)
@@ -147,9 +146,11 @@ void xlat_link(struct cpu *c, struct link *l, struct xblock *to)
 	if (l->to)
 		return;
 	if (l->slot && !l->listed) {
-		if (x->slots_used == ARRAY_SIZE(x->slots))
-			reset_slots(c, true, true);
-		x->slots[x->slots_used++] = l;
+		bool half = upper(c, l->rip);
+
+		if (x->slots_used[half] == ARRAY_SIZE(x->slots[half]))
+			reset_slots(x, half);
+		x->slots[half][x->slots_used[half]++] = l;
 		l->listed = true;
 	}
 	l->to = to;
@@ -207,7 +208,7 @@ void xlat_reset(struct cpu *c)
 		for (k = 0; k < ARRAY_SIZE(c->indirect[t]); k++)
 			c->indirect[t][k] = xlat_rx(x, x->stub.miss);
 	memset(x->ind_count, 0, sizeof(x->ind_count));
-	x->slots_used = 0;
+	x->slots_used[0] = x->slots_used[1] = 0;
 	cache_reset(x);
 	x->count.flushes++;
 	memset(x->exec_pages, 0, sizeof(x->exec_pages));
@@ -274,7 +275,9 @@ void xlat_map_changed(struct cpu *c, bool keep_global)
 
 	if (!user)
 		return;
-	reset_slots(c, kernel, true);
+	reset_slots(x, false);
+	if (kernel)
+		reset_slots(x, true);
 	for (t = 0; t < IND_TABLES; t++)
 		if (kernel || t % 3 == 1 || t == IND_SEGMENTED)
 			reset_table(c, t);

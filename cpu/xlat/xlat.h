@@ -106,8 +106,8 @@ struct xlat {
 	unsigned now;                   /* the one that is being filled */
 	struct xblock **block;          /* by number; those of a region one after the other, by ascending host addresses */
 	uint32_t region_blocks;         /* that many numbers for each */
-	struct link *slots[1 << 16];    /* cross-page links in use: as many as blocks, about */
-	unsigned slots_used;
+	struct link *slots[2][1 << 15]; /* cross-page links in use, to either half of the addresses: as many as blocks, about */
+	unsigned slots_used[2];
 	uint16_t ind_used[IND_TABLES][4096];    /* entries that are set; more: all may be */
 	unsigned ind_count[IND_TABLES];
 	uint32_t ind_key[IND_TABLES];
