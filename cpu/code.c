@@ -428,9 +428,20 @@ static void drop_from(struct cpu *c, struct code_page *p, struct block *b)
 		settle_page(c, other);
 }
 
-/* Drop the blocks that overlap granules of a page. */
-static void drop_granules(struct cpu *c, uint64_t page, uint64_t granules)
+/* Whether [gpa, gpa+len) holds bytes of b that lie on page number n of its pages, or what it was only looked at for. */
+static bool overlaps(const struct block *b, unsigned n, uint64_t gpa, unsigned len)
 {
+	unsigned room = 4096 - (unsigned)(b->gpa & 0xfff);
+	uint64_t from = n ? b->page2 : b->gpa, to;
+
+	to = n ? b->page2 + b->bytes - room : b->page2 == NO_PAGE ? b->gpa + b->bytes : b->gpa + room;
+	return (gpa < to && from < gpa + len) || (!n && b->looked & granules_of(gpa, len));
+}
+
+/* Drop the blocks that have bytes in [gpa, gpa+len), which lies in one page: programs keep variables beside their code. */
+static void drop_stored(struct cpu *c, uint64_t gpa, unsigned len)
+{
+	uint64_t page = gpa & ~0xfffull, left = 0;
 	struct code_page *p = find_page(c->code, page);
 	struct block *b, *next;
 
@@ -446,10 +457,13 @@ static void drop_granules(struct cpu *c, uint64_t page, uint64_t granules)
 		unsigned n = page_index(b, page);
 
 		next = b->page_next[n];
-		if (block_granules(b, n) & granules)
+		if (overlaps(b, n, gpa, len))
 			drop_from(c, p, b);
+		else
+			left |= block_granules(b, n);
 	}
-	settle_page(c, p);
+	if (!(granules_of(gpa, len) & left))
+		settle_page(c, p);
 }
 
 /* The memory map changed: drop the blocks whose page is other memory now. */
@@ -491,7 +505,7 @@ void code_stored_slow(struct cpu *c, uint64_t gpa, unsigned len)
 		if (k != c->index && by & 1u << k)
 			post(s->cpu[k], gpa, len, false);
 	if (by & 1u << c->index)
-		drop_granules(c, gpa & ~0xfffull, hit);
+		drop_stored(c, gpa, len);
 }
 
 void cpus_code_written(struct cpus *s, uint64_t gpa, size_t len)
@@ -604,7 +618,7 @@ static void do_posted(struct cpu *c)
 			tlb_untag(c, gpa);
 			atomic_fetch_and(&c->all->write_tag_by[code_index(gpa)], (uint8_t)~(1u << c->index));
 		} else {
-			drop_granules(c, gpa & ~0xfffull, granules_of(gpa, todo.item[k].len));
+			drop_stored(c, gpa, todo.item[k].len);
 		}
 	}
 	if (todo.all_tlb)
