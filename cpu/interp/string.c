@@ -66,17 +66,30 @@ static bool go_on(struct cpu *c)
 	return false;
 }
 
-/* How many elements from here on stay in the page of this index register and do not wrap it; 0: not the plain case. */
+/*
+ * How many elements from here on, upwards or downwards, stay in the page of this index register and do not wrap it; 0: not the
+ * plain case.
+ */
 static uint64_t run_length(struct cpu *c, const struct insn *i, unsigned reg, unsigned seg, unsigned size, uint64_t n)
 {
-	uint64_t at = c->s.gpr[reg] & index_mask(i), linear;
+	uint64_t at = c->s.gpr[reg] & index_mask(i), linear = at, all = n;
+	const struct segment *s = &c->s.seg[seg];
 
-	if (c->s.flags & FLAG_DF || c->step || !(c->key & KEY_FLAT))
+	if (c->step || c->watch)
 		return 0;
-	linear = seg == SEG_FS || seg == SEG_GS ? c->s.seg[seg].base + at : at;
-	if (!code64(c) && (seg == SEG_FS || seg == SEG_GS))
+	if (!code64(c)) {               /* what the segment lets pass; whether it lets anything is found out by the access */
+		if (s->attr & SEG_DOWN || at > s->limit)
+			return 0;
+		n = MIN(n, ((uint64_t)s->limit + 1 - at) / size);
+		linear = (uint32_t)(s->base + at);
+	} else if (seg == SEG_FS || seg == SEG_GS) {
+		linear = s->base + at;
+	}
+	if (!(c->s.flags & FLAG_DF))
+		return MIN(n, MIN((4096 - (linear & 0xfff)) / size, (index_mask(i) - at) / size));
+	if (!n || (linear & 0xfff) > 4096 - size || at > index_mask(i) - size)
 		return 0;
-	return MIN(n, MIN((4096 - (linear & 0xfff)) / size, (index_mask(i) - at) / size));
+	return MIN(all, MIN((linear & 0xfff) / size, at / size) + 1);
 }
 
 /*
@@ -93,6 +106,25 @@ static void copy_run(uint8_t *to, const uint8_t *from, uint64_t n, unsigned size
 	}
 }
 
+/* The same downwards; the addresses are those of the lowest element. */
+static void copy_run_down(uint8_t *to, const uint8_t *from, uint64_t n, unsigned size)
+{
+	uint64_t last = (n - 1) * size, bytes = n * size;
+
+	if (to + bytes <= from || from + bytes <= to) {
+		copy_run(to, from, n, size);
+		return;
+	}
+	to += last;
+	from += last;
+	switch (size) {
+	case 1: __asm__ volatile("std\n\trep movsb\n\tcld" : "+D"(to), "+S"(from), "+c"(n) : : "memory"); break;
+	case 2: __asm__ volatile("std\n\trep movsw\n\tcld" : "+D"(to), "+S"(from), "+c"(n) : : "memory"); break;
+	case 4: __asm__ volatile("std\n\trep movsl\n\tcld" : "+D"(to), "+S"(from), "+c"(n) : : "memory"); break;
+	default: __asm__ volatile("std\n\trep movsq\n\tcld" : "+D"(to), "+S"(from), "+c"(n) : : "memory"); break;
+	}
+}
+
 static void fill_run(uint8_t *to, uint64_t v, uint64_t n, unsigned size)
 {
 	switch (size) {
@@ -105,22 +137,25 @@ static void fill_run(uint8_t *to, uint64_t v, uint64_t n, unsigned size)
 
 static void op_movs(struct cpu *c, const struct insn *i)
 {
+	bool down = c->s.flags & FLAG_DF;
 	unsigned size = i->o[0].size;
 	uint64_t n = count(c, i), run, v, from;
 
 	while (n) {
 		run = n > 1 ? MIN(run_length(c, i, RSI, i->mem.seg, size, n), run_length(c, i, RDI, SEG_ES, size, n)) : 0;
 		if (run > 1) {
-			unsigned bytes = (unsigned)(run * size);
-			uint8_t *src = ld_host(c, source(c, i, bytes), bytes), *dst = NULL;
+			/* The first element faults, if any; the others lie in its page. */
+			uint8_t *src = ld_host(c, source(c, i, size), size), *dst = NULL;
+			uint64_t below = down ? (run - 1) * size : 0;
 
 			if (src)
-				dst = st_host(c, destination(c, i, bytes, true), bytes);
-			if (dst) {
-				copy_run(dst, src, run, size);
-			} else {
+				dst = st_host(c, destination(c, i, size, true), size);
+			if (!dst)
 				run = 0;
-			}
+			else if (down)
+				copy_run_down(dst - below, src - below, run, size);
+			else
+				copy_run(dst, src, run, size);
 		}
 		if (run <= 1) {
 			run = 1;
@@ -145,11 +180,10 @@ static void op_stos(struct cpu *c, const struct insn *i)
 	while (n) {
 		run = n > 1 ? run_length(c, i, RDI, SEG_ES, size, n) : 0;
 		if (run > 1) {
-			unsigned bytes = (unsigned)(run * size);
-			uint8_t *dst = st_host(c, destination(c, i, bytes, true), bytes);
+			uint8_t *dst = st_host(c, destination(c, i, size, true), size);
 
 			if (dst)
-				fill_run(dst, v, run, size);
+				fill_run(c->s.flags & FLAG_DF ? dst - (run - 1) * size : dst, v, run, size);
 			else
 				run = 0;
 		}
