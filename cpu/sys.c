@@ -37,7 +37,8 @@ void set_cr0(struct cpu *c, uint64_t v)
 			fault_gp(c, 0);
 	}
 	c->s.cr0 = v;
-	if (changed & (CR0_PG | CR0_WP | CR0_PE))
+	/* PE alone changes only what segment loads do: firmware goes to and fro all the time. */
+	if (changed & CR0_PG || (v & CR0_PG && changed & CR0_WP))
 		tlb_flush(c, false);
 	cpu_mode_changed(c);
 	c->leave = true;
