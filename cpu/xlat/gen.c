@@ -210,6 +210,20 @@ void gen_fpu(struct gen *g, unsigned level)
 
 /* --- exits ------------------------------------------------------------------------------------------------------ */
 
+void gen_slow_if(struct gen *g, unsigned cc)
+{
+	struct out *o = &g->out[g->outs++];
+
+	*o = (struct out){ .kind = OUT_SLOW, .from = emit_jcc(&g->b, cc), .arg = g->k << ARG_SIZE_BITS };
+}
+
+void gen_handler_if(struct gen *g, unsigned cc)
+{
+	struct out *o = &g->out[g->outs++];
+
+	*o = (struct out){ .kind = OUT_LIGHT, .from = emit_jcc(&g->b, cc), .arg = g->k << ARG_SIZE_BITS };
+}
+
 void gen_exit(struct gen *g, int cc, uint64_t rip)
 {
 	struct link *l = &g->link[g->links];

@@ -127,6 +127,9 @@ bool gen_window_open(const struct gen *g);
 void gen_close_windows(struct gen *g);
 /* Vector or x87 state is going to be used (level 2: AVX). */
 void gen_fpu(struct gen *g, unsigned level);
+/* If the comparison just emitted says so: to the interpreter; to the instruction's handler in place.  Flags are FL_SAVED or dead. */
+void gen_slow_if(struct gen *g, unsigned cc);
+void gen_handler_if(struct gen *g, unsigned cc);
 /* Leave for rip, directly; `insn` branches there.  Emits a jump, or with cc >= 0 a conditional one. */
 void gen_exit(struct gen *g, int cc, uint64_t rip);
 /* T0 has the RIP to go to; flags are FL_SAVED. */
@@ -140,8 +143,15 @@ bool gen_copy(struct gen *g, enum field reg, enum field rm, enum field vvvv);
 /* rSP, as wide as the stack is.  Changes T1. */
 void gen_move_sp(struct gen *g, int32_t by);
 struct rm gen_selector(unsigned seg);   /* where it lies */
-/* MOV from a segment register. */
+/* MOV from and to a segment register. */
 bool gen_mov_from_segment(struct gen *g);
+bool gen_mov_to_segment(struct gen *g);
+/*
+ * Loads of a segment register in real and virtual-8086 mode: false: not in line.  The second sets it to T0, once that is
+ * done; uses both scratch registers.
+ */
+bool gen_real_segment(struct gen *g, unsigned seg);
+void gen_set_real_segment(struct gen *g, unsigned seg);
 
 /* Where instruction k, a direct branch, goes. */
 uint64_t gen_target(const struct gen *g, unsigned k);

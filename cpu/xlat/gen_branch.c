@@ -122,6 +122,13 @@ static bool gen_pop(struct gen *g)
 {
 	const struct insn *i = cur(g);
 
+	if (i->o[0].kind == OPD_SEG && gen_real_segment(g, i->o[0].reg)) {
+		load_top(g, PLACE_TOP);
+		gen_commit(g);
+		gen_move_sp(g, i->opsize);
+		gen_set_real_segment(g, i->o[0].reg);
+		return true;
+	}
 	if (i->o[0].kind != OPD_GPR)
 		return false;
 	load_top(g, PLACE_TOP);
@@ -183,8 +190,6 @@ static void push_return(struct gen *g, unsigned which)
 /* T0, where an indirect branch is going: there can be no code, and nothing may have happened.  Leaves T0. */
 static void check_target(struct gen *g)
 {
-	struct out *o;
-
 	if (g->wide) {
 		emit_mov_rr(&g->b, true, T1, T0);
 		emit_op(&g->b, 0xc1 | EO_W, 7, rm_reg(T1));             /* SAR T1, 47: 0 or -1 */
@@ -197,10 +202,7 @@ static void check_target(struct gen *g)
 		emit_op(&g->b, 0x81, 7, rm_reg(T0));                    /* CMP */
 		emit32(&g->b, g->limit);
 	}
-	o = &g->out[g->outs++];
-	o->kind = OUT_SLOW;
-	o->from = emit_jcc(&g->b, 7);
-	o->arg = g->k << ARG_SIZE_BITS;
+	gen_slow_if(g, 7);
 }
 
 /* T0 = the target that a register holds. */

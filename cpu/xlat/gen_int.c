@@ -39,7 +39,9 @@ static bool gen_mov(struct gen *g)
 
 	if (is(i, 1, OPD_SEG))
 		return gen_mov_from_segment(g);
-	if (is(i, 0, OPD_SEG) || is(i, 0, OPD_CR) || is(i, 1, OPD_CR) || is(i, 0, OPD_DR) || is(i, 1, OPD_DR))
+	if (is(i, 0, OPD_SEG))
+		return gen_mov_to_segment(g);
+	if (is(i, 0, OPD_CR) || is(i, 1, OPD_CR) || is(i, 0, OPD_DR) || is(i, 1, OPD_DR))
 		return false;
 	if (op >= 0x88 && op <= 0x8b)
 		return gen_copy(g, F_GPR, F_GPR, F_NONE);

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MOVS, STOS and LODS of 64-bit code, with and without REP, upwards and within one page on either side: the host's own, on
- * host addresses.  Whatever else comes up (downwards, into the next page, nothing to do) is for the handler in place,
- * which goes page by page.
+ * MOVS, STOS and LODS upwards; with REP, in flat code and within one page on either side, the host's own, on host
+ * addresses.  Whatever else comes up (downwards, into the next page, nothing to do) is for the handler in place, which
+ * goes page by page.
  */
 #include "cpu/xlat/gen.h"
-
-static void to_handler(struct gen *g, unsigned cc)
-{
-	struct out *o = &g->out[g->outs++];
-
-	*o = (struct out){ .kind = OUT_LIGHT, .from = emit_jcc(&g->b, cc), .arg = g->k << ARG_SIZE_BITS };
-}
 
 static uint32_t width(unsigned size) { return size == 8 ? EO_W : size == 2 ? EO_16 : 0; }
 
@@ -40,7 +33,7 @@ static void distance(struct gen *g, unsigned reg, unsigned size, bool write)
 	add(g, true, T1, reg);
 	emit_lea(&g->b, true, T0, rm_index(T0, HCX, (unsigned)__builtin_ctz(size), 0));
 	emit_alu_imm(&g->b, true, 7, rm_reg(T0), 4096);
-	to_handler(g, 7);
+	gen_handler_if(g, 7);
 }
 
 static void gen_rep(struct gen *g, unsigned size, bool movs)
@@ -48,7 +41,7 @@ static void gen_rep(struct gen *g, unsigned size, bool movs)
 	/* RCX - 1 < 4096 / size: something, and no more than could fit */
 	emit_lea(&g->b, true, T0, rm_base(HCX, -1));
 	emit_alu_imm(&g->b, true, 7, rm_reg(T0), 4096 / (int32_t)size);
-	to_handler(g, 3);
+	gen_handler_if(g, 3);
 	if (movs) {
 		distance(g, HSI, size, false);
 		emit_store(&g->b, true, ENV(tmp), T1);
@@ -68,24 +61,50 @@ static void gen_rep(struct gen *g, unsigned size, bool movs)
 		add(g, true, HSI, T0);
 }
 
+/* T0 = linear address of what an index register points at. */
+static void index_linear(struct gen *g, unsigned reg, unsigned seg, unsigned size, bool write)
+{
+	unsigned addrsize = cur(g)->addrsize;
+
+	if (addrsize == 2)
+		emit_op(&g->b, 0x1b7, T0, rm_reg((int)reg));            /* MOVZX */
+	else
+		emit_mov_rr(&g->b, addrsize == 8, T0, reg);
+	gen_segment(g, seg, size, write);
+}
+
+/* Uses T1. */
+static void advance(struct gen *g, unsigned reg, unsigned size)
+{
+	unsigned addrsize = cur(g)->addrsize;
+
+	if (addrsize == 2) {
+		emit_lea(&g->b, false, T1, rm_base((int)reg, (int32_t)size));
+		emit_op(&g->b, 0x8b | EO_16, reg, rm_reg(T1));
+	} else {
+		emit_lea(&g->b, addrsize == 8, reg, rm_base((int)reg, (int32_t)size));
+	}
+}
+
 static void gen_one(struct gen *g, enum op op, unsigned size)
 {
+	unsigned seg = cur(g)->mem.seg;
 	uint32_t w = width(size);
 	struct rm m;
 
 	if (op != OP_STOS) {
-		emit_mov_rr(&g->b, true, T0, HSI);
+		index_linear(g, HSI, seg, size, false);
 		m = gen_access(g, size, false);
 		if (op == OP_LODS) {
 			gen_commit(g);
 			emit_op(&g->b, (size == 1 ? 0x8a : 0x8b) | w, HAX, m);
-			emit_lea(&g->b, true, HSI, rm_base(HSI, (int32_t)size));
+			advance(g, HSI, size);
 			return;
 		}
 		emit_op(&g->b, (size == 1 ? 0x8a | EO_B_REG : 0x8b) | w, T0, m);
 		emit_store(&g->b, true, ENV(tmp), T0);
 	}
-	emit_mov_rr(&g->b, true, T0, HDI);
+	index_linear(g, HDI, SEG_ES, size, true);
 	m = gen_access(g, size, true);
 	if (op == OP_MOVS) {
 		emit_lea(&g->b, true, T0, m);
@@ -94,9 +113,17 @@ static void gen_one(struct gen *g, enum op op, unsigned size)
 	}
 	gen_commit(g);
 	emit_op(&g->b, (size == 1 ? 0x88 | EO_B_REG : 0x89) | w, op == OP_MOVS ? T1 : HAX, m);
-	emit_lea(&g->b, true, HDI, rm_base(HDI, (int32_t)size));
+	advance(g, HDI, size);
 	if (op == OP_MOVS)
-		emit_lea(&g->b, true, HSI, rm_base(HSI, (int32_t)size));
+		advance(g, HSI, size);
+}
+
+/* Whether REP can be the host's: on flat memory, with index registers that have nothing above the address. */
+static bool rep_in_line(const struct gen *g, const struct insn *i)
+{
+	if (i->op == OP_LODS || i->addrsize == 2 || i->addrsize != (g->wide ? 8 : 4) || i->mem.seg == SEG_FS || i->mem.seg == SEG_GS)
+		return false;
+	return gen_flat(g, SEG_ES, true) && (i->op == OP_STOS || gen_flat(g, i->mem.seg, false));
 }
 
 bool gen_string(struct gen *g)
@@ -106,13 +133,17 @@ bool gen_string(struct gen *g)
 
 	if (i->op != OP_MOVS && i->op != OP_STOS && i->op != OP_LODS)
 		return false;
-	if (!g->wide || i->addrsize != 8 || i->mem.seg == SEG_FS || i->mem.seg == SEG_GS || !xlat_is_light(g->c, i) ||
-	    (i->rep && i->op == OP_LODS))
+	if (!xlat_is_light(g->c, i) || (i->rep && !rep_in_line(g, i)))
 		return false;
 	gen_clobber(g);
 	emit_op(&g->b, 0xf6, 0, rm_gs((int32_t)offsetof(struct cpu, s.flags) + 1));     /* TEST */
 	emit8(&g->b, FLAG_DF >> 8);
-	to_handler(g, 5);
+	gen_handler_if(g, 5);
+	if (i->rep && !g->wide) {               /* what a switch from 64-bit mode left is nobody's */
+		emit_mov_rr(&g->b, false, HCX, HCX);
+		emit_mov_rr(&g->b, false, HDI, HDI);
+		emit_mov_rr(&g->b, false, HSI, HSI);
+	}
 	if (i->rep)
 		gen_rep(g, size, i->op == OP_MOVS);
 	else

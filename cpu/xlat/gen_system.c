@@ -7,14 +7,6 @@
 
 static bool kernel(const struct gen *g) { return !(g->key & (KEY_USER | KEY_INNER)); }
 
-/* To the interpreter if the comparison just emitted says so.  Flags are FL_SAVED or dead. */
-static void slow_if(struct gen *g, unsigned cc)
-{
-	struct out *o = &g->out[g->outs++];
-
-	*o = (struct out){ .kind = OUT_SLOW, .from = emit_jcc(&g->b, cc), .arg = g->k << ARG_SIZE_BITS };
-}
-
 static void change_flags(struct gen *g, unsigned ext, uint32_t mask)
 {
 	emit_op(&g->b, 0x81, ext, CPU(s.flags));
@@ -40,7 +32,7 @@ static bool gen_sti(struct gen *g)
 	gen_clobber(g);
 	emit_op(&g->b, 0x80, 7, CPU(irq_waits));
 	emit8(&g->b, 0);
-	slow_if(g, 5);
+	gen_slow_if(g, 5);
 	gen_commit(g);
 	change_flags(g, 1, FLAG_IF);
 	return true;
@@ -90,7 +82,7 @@ static bool gen_base(struct gen *g, unsigned seg, bool write)
 	gen_clobber(g);
 	emit_op(&g->b, 0xf7, 0, CPU(s.cr4));                            /* TEST */
 	emit32(&g->b, CR4_FSGSBASE);
-	slow_if(g, 4);
+	gen_slow_if(g, 4);
 	if (!write) {
 		emit_load(&g->b, w, T0, CPU(s.seg[seg].base));
 		gen_commit(g);
@@ -111,7 +103,7 @@ static bool gen_base(struct gen *g, unsigned seg, bool write)
 		emit_op(&g->b, 0xc1 | EO_W, 7, rm_reg(T1));
 		emit8(&g->b, 16);
 		emit_op(&g->b, 0x3b | EO_W, T1, rm_reg(T0));
-		slow_if(g, 5);
+		gen_slow_if(g, 5);
 	}
 	gen_commit(g);
 	emit_store(&g->b, true, CPU(s.seg[seg].base), T0);

@@ -82,7 +82,7 @@ void xlat_print(const struct cpu *c, void (*out)(void *to, const char *line), vo
 	     U(n->host_bytes * 10 / (n->guest_bytes + !n->guest_bytes) % 10));
 	line(&p, "  chains:      made %llu, undone %llu", U(n->links), U(n->unlinks));
 	line(&p, "  evictions:   %llu, blocks dropped because their bytes changed %llu", U(n->evictions), U(n->drops));
-	line(&p, "  entries:     %llu", U(n->enters));
+	line(&p, "  entries:     %llu, blocks run by the interpreter %llu", U(n->enters), U(n->interpreted));
 	line(&p, "  exits:       not chained %llu, indirect miss %llu, interpreter %llu, attention %llu, at once %llu, "
 	     "elsewhere %llu", U(n->exits[EXIT_LINK]), U(n->exits[EXIT_MISS]), U(n->exits[EXIT_SLOW]), U(n->exits[EXIT_ASYNC]),
 	     U(n->exits[EXIT_ABORT]), U(n->exits[EXIT_DONE]));

@@ -35,6 +35,9 @@ static bool is_clean(const struct insn *i)
 	case OP_MOVS: case OP_STOS: case OP_LODS: case OP_CMPS: case OP_SCAS:
 	case OP_BT: case OP_BTS: case OP_BTR: case OP_BTC: case OP_RETF: case OP_XCHG: case OP_XADD: case OP_CMPXCHG:
 	case OP_PAUSE: case OP_IN: case OP_OUT: case OP_RDTSC: case OP_RDTSCP:
+	case OP_CALLF: case OP_JMPF: case OP_INT: case OP_INT3: case OP_INTO: case OP_BOUND: case OP_LOOPE: case OP_LOOPNE:
+	case OP_LDS: case OP_LES: case OP_LFS: case OP_LGS: case OP_LSS: case OP_LGDT: case OP_LIDT: case OP_XLAT:
+	case OP_AAA: case OP_AAD: case OP_AAM: case OP_AAS: case OP_DAA: case OP_DAS: case OP_SALC: case OP_ARPL:
 		return true;
 	default:
 		return false;

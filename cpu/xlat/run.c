@@ -354,6 +354,7 @@ void xlat_run(struct cpu *c)
 		xlat_ind_table(c);
 		b = find(c, c->key);
 		if (!b || (c->all->config.icount && c->left < b->b.n)) {
+			c->x->count.interpreted++;
 			interp_block(c);
 			continue;
 		}

@@ -138,6 +138,7 @@ struct xlat {
 	struct xlat_counts {
 		uint64_t blocks, insns, guest_bytes, host_bytes, flushes, evictions, drops, links, unlinks, enters;
 		uint64_t slow_insn, fills, fpu_loads;
+		uint64_t interpreted;                   /* blocks that the interpreter ran, because there could be no translation */
 		uint64_t exits[EXIT_KINDS];
 		uint64_t slow[SLOW_CAUSES][2];  /* accesses: loads, stores */
 		uint64_t slow_op[OP_COUNT], light[OP_COUNT];     /* instructions that have no code of their own */
