@@ -31,6 +31,12 @@ CODE(mwait, 64, "lea rax, [0x200000]\n xor ecx, ecx\n xor edx, edx\n monitor\n x
 CODE(monitor_extension, 64, "xor eax, eax\n mov ecx, 2\n xor edx, edx\n monitor\n hlt");
 CODE(monitor_unmapped, 64, "mov eax, 0x40000000\n xor ecx, ecx\n monitor\n hlt");
 CODE(mwait_extension, 64, "xor eax, eax\n xor edx, edx\n xor ecx, ecx\n monitor\n inc ecx\n mwait\n hlt");
+/* Vector state is live before and after each of them. */
+CODE(state_in_place, 64, "mov rax, cr4\n or eax, 0x40600\n mov cr4, rax\n xor ecx, ecx\n xor edx, edx\n mov eax, 3\n xsetbv\n fninit\n"
+     "mov eax, 0x5555\n movd xmm0, eax\n fld1\n mov eax, 7\n xsave [0x200000]\n pcmpeqd xmm0, xmm0\n fninit\n fldz\n mov eax, 7\n"
+     "xrstor [0x200000]\n movd r8d, xmm0\n fst dword ptr [0x201000]\n movd xmm1, r8d\n xor eax, eax\n cpuid\n movd esi, xmm1\n"
+     "fxsave [0x202000]\n psubd xmm1, xmm1\n fxrstor [0x202000]\n movd edi, xmm1\n mov rax, cr0\n bts rax, 3\n mov cr0, rax\n"
+     "movd ebp, xmm1\n hlt");
 CODE(cr8, 64, "mov eax, 5\n mov cr8, rax\n mov rbx, cr8\n mov eax, 16\n mov cr8, rax\n hlt");
 CODE(user_cli, 64, "cli\n hlt");
 CODE(real_lldt, 16, "xor ax, ax\n .byte 0x0f, 0x00, 0xd0\n hlt");
@@ -227,6 +233,20 @@ static void mwait_returns_and_is_the_kernels(void **state)
 	assert_int_equal(run(), 6);
 }
 
+static void vector_state_is_where_its_instructions_look_for_it(void **state)
+{
+	(void)state;
+	START64(state_in_place);
+	set_reg_value(5, 0);
+	assert_int_equal(run(), 7);             /* CR0.TS */
+	assert_int_equal(regs().gpr[8], 0x5555);
+	assert_int_equal(regs().gpr[6], 0x5555);
+	assert_int_equal(regs().gpr[7], 0x5555);
+	assert_int_equal(regs().gpr[5], 0);
+	assert_int_equal(le32(m->ram + 0x201000), 0x3f800000);
+	assert_int_equal(le32(m->ram + 0x2000a0), 0x5555);
+}
+
 static void monitor_and_mwait_know_no_extensions(void **state)
 {
 	(void)state;
@@ -250,6 +270,7 @@ int main(void)
 		TEST_AND_FREE(general_detect_guards_debug_registers), TEST_AND_FREE(privileges_are_checked), TEST_AND_FREE(lmsw_cannot_leave_protected_mode),
 		TEST_AND_FREE(cr8_is_the_task_priority), TEST_AND_FREE(mwait_returns_and_is_the_kernels),
 		TEST_AND_FREE(monitor_and_mwait_know_no_extensions),
+		TEST_AND_FREE(vector_state_is_where_its_instructions_look_for_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
