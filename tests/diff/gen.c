@@ -636,6 +636,8 @@ static bool gen_insn(struct diff_rng *r, struct diff_case *t, enum op op, bool f
 		t->in.rip = rip;
 		if (!simple || !harmless(gen_address_of(t, i, rip + t->code_len)))
 			return false;
+		if (t->mode == 16 && i->o[i->mem_op].size > 8 && offset_of(t, i, rip + t->code_len) > 0xf000)
+			return false;           /* which part faults first: as below */
 	} else if (!follower) {
 		implied(t, r, i);
 		if (explicit_memory(i)) {

@@ -35,7 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {                                          /* linear = physical below 2 MiB, but for what programs remap */
 	CODE_RAM = 0x40000, RUN_AT = 0x400000, RUN_AT_LOW = 0x80000,    /* four pages; where they show, eight times */
-	HANDLER = 0x50000, HANDLER_ERR = 0x50100, HANDLER_INTR = 0x50200, HANDLER_SYSCALL = 0x50300, PARAMS = 0x51000,
+	HANDLER = 0x50000, HANDLER_ERR = 0x50100, HANDLER_INTR = 0x50200, HANDLER_SYSCALL = 0x50300,
+	HANDLER_REMAP = 0x50400, PARAMS = 0x51000, REMAP = 0x51100, REMAPS = 64,
 	DATA = 0x60000, DATA_PAGES = 4, STACK = 0x68000,                /* the page behind each is not present */
 	PML4 = 0x8000, PDPT = 0x9000, PD = 0xa000, PT_LOW = 0xb000, PT_CODE = 0xc000,
 	STACK0 = 0x70000,               /* of the handler, if it comes from CPL 3 or by IST */
@@ -84,6 +85,15 @@ CODE(fault64, 64, "push rax\n mov rax, [rsp + 24]\n and rax, [0x51058]\n add [0x
      "mov eax, [0x51048]\n mov ds, eax\n mov es, eax\n mov fs, eax\n mov ebx, [0x51018]\n pop rax\n iretq");
 CODE(intr64, 64, "inc dword ptr [0x51078]\n iretq");
 CODE(syscall64, 64, "sysretq");
+/* INT 32h: a page table entry changes, and the TLB is told.  Not in the program itself: its own page may be the one. */
+CODE(remap64, 64, "push rdi\n push rcx\n and eax, 63\n shl eax, 4\n mov edi, [rax + 0x51100]\n"
+     "mov ecx, [rax + 0x51104]\n"
+     "mov [rdi], rcx\n mov edi, [rax + 0x51108]\n cmp dword ptr [rax + 0x5110c], 0\n je 1f\n invlpg [rdi]\n jmp 2f\n"
+     "1: mov rcx, cr3\n mov cr3, rcx\n 2: pop rcx\n pop rdi\n iretq");
+CODE(remap32, 32, "push ds\n push edi\n push ecx\n push 0x10\n pop ds\n and eax, 63\n shl eax, 4\n"
+     "mov edi, [eax + 0x51100]\n"
+     "mov ecx, [eax + 0x51104]\n mov [edi], ecx\n mov edi, [eax + 0x51108]\n cmp dword ptr [eax + 0x5110c], 0\n je 1f\n"
+     "invlpg [edi]\n jmp 2f\n 1: mov ecx, cr3\n mov cr3, ecx\n 2: pop ecx\n pop edi\n pop ds\n iretd");
 /* From CPL 0: a new stack. */
 CODE(fault32_err, 32, "pop ecx\n mov eax, 0x10\n mov ds, eax\n add [0x51070], ecx\n mov eax, 0x50000\n jmp eax");
 CODE(fault32, 32, "mov eax, 0x10\n mov ds, eax\n pop eax\n add [0x51068], eax\n pop eax\n pop eax\n"
@@ -117,7 +127,6 @@ struct maker {
 	struct cursor in;
 	uint64_t more;                  /* the bytes behind the input's end, by its last ones */
 	const struct mode *mode;
-	bool paging;
 	uint8_t buf[128];
 	unsigned n;
 	unsigned opsize, addrsize;      /* of the instruction being made */
@@ -416,41 +425,6 @@ static void token(struct maker *k, const char *t, unsigned len)
 	}
 }
 
-/* MOV [page table entry], page; INVLPG or CR3. */
-static void remap(struct maker *k)
-{
-	bool code = pick(k, 3) == 0, wide = k->mode->bits == 64;
-	unsigned n = pick(k, code ? 8 : DATA_PAGES), how = pick(k, 8);
-	uint32_t linear = (code ? k->mode->run_at : DATA) + 4096 * n,
-		at = linear >= RUN_AT ? PT_CODE + 8 * n : PT_LOW + (linear >> 12) * 8;
-	uint32_t page = code ? CODE_RAM + 4096u * pick(k, 4) : DATA + 4096u * (pick(k, 2) ? n : pick(k, DATA_PAGES));
-	uint32_t low = page | (n & 1 ? 0x60 : 0) | (how == 0 ? 2 : how == 1 && !code ? 1 : 3) | (k->mode->user ||
-		(!code && how == 2) ? 4 : 0);
-
-	if (!code && how == 3)
-		low = FAKE_MMIO | 3 | (k->mode->user ? 4 : 0);
-	if (wide) {
-		put(k, 0x2504c7, 3);
-	} else {
-		put8(k, 0x64);                  /* FS is flat */
-		if (k->mode->bits == 16)
-			put(k, 0x6667, 2);
-		put(k, 0x05c7, 2);
-	}
-	put(k, at, 4);
-	put(k, low, 4);
-	if (pick(k, 2)) {
-		if (!wide)
-			put8(k, 0x64);
-		if (k->mode->bits == 16)
-			put8(k, 0x67);
-		put(k, wide ? 0x253c010f : 0x3d010f, wide ? 4 : 3);
-		put(k, linear, 4);
-	} else {
-		put(k, 0xd8220fd8200full, 6);   /* MOV EAX, CR3; MOV CR3, EAX */
-	}
-}
-
 static void instruction(struct maker *k)
 {
 	unsigned n = byte(k) | (unsigned)byte(k) << 8;
@@ -458,8 +432,10 @@ static void instruction(struct maker *k)
 
 	k->n = 0;
 	set_sizes(k);
-	if (k->paging && !k->mode->user && n % 24 == 0) {
-		remap(k);
+	if (n % 24 == 0) {                      /* MOV EAX, which; INT 32h: another page */
+		put8(k, 0xb8);
+		put(k, pick(k, REMAPS), k->opsize);
+		put(k, 0x32cd, 2);
 		return;
 	}
 	if (n % 24 == 1) {                      /* the stack where it was, the data too */
@@ -521,19 +497,19 @@ static void put_gates(struct fake_machine *m, enum kind kind)
 	uint16_t cs = kind <= COMPAT_USER ? FAKE_CS64 : FAKE_CS32;
 	unsigned n, k;
 
-	for (n = 0; n < 0x32; n++) {
+	for (n = 0; n < 0x33; n++) {
 		uint32_t at = HANDLER;
 
 		for (k = 0; k < sizeof(with_error); k++)
 			if (n == with_error[k] && kind != REAL)
 				at = HANDLER_ERR;
 		if (n >= 0x30)
-			at = HANDLER_INTR;
+			at = n == 0x32 && kind != REAL ? HANDLER_REMAP : HANDLER_INTR;
 		if (kind == REAL) {
 			put_le32(m->ram + 4 * n, (HANDLER >> 4) << 16 | (at - HANDLER));
 			continue;
 		}
-		fake_gate(m, n, cs, at, 14, n == 3 || n == 4 || n == 0x31 ? 3 : 0);
+		fake_gate(m, n, cs, at, 14, n == 3 || n == 4 || n >= 0x31 ? 3 : 0);
 		if (kind <= COMPAT_USER)
 			m->ram[FAKE_IDT + 16 * n + 4] = 1;      /* IST1 */
 	}
@@ -567,6 +543,7 @@ static void put_handlers(struct fake_machine *m, enum kind kind, bool dead)
 		PUT(HANDLER_ERR, fault64_err);
 		PUT(HANDLER, fault64);
 		PUT(HANDLER_INTR, intr64);
+		PUT(HANDLER_REMAP, remap64);
 		PUT(HANDLER_SYSCALL, syscall64);
 	} else if (kind == REAL) {
 		PUT(HANDLER, fault16);
@@ -578,6 +555,7 @@ static void put_handlers(struct fake_machine *m, enum kind kind, bool dead)
 		else
 			PUT(HANDLER, fault32);
 		PUT(HANDLER_INTR, intr32);
+		PUT(HANDLER_REMAP, remap32);
 	}
 }
 
@@ -617,6 +595,29 @@ static void put_tables(struct fake_machine *m, enum kind kind, bool user_data, u
 	}
 }
 
+/* What INT 32h does: each a page table entry, its value, the page, and whether by INVLPG. */
+static void put_remaps(struct fake_machine *m, struct maker *k)
+{
+	unsigned i, u = k->mode->user ? 4 : 0;
+
+	for (i = 0; i < REMAPS; i++) {
+		bool code = pick(k, 3) == 0;
+		unsigned n = pick(k, code ? 8 : DATA_PAGES), how = pick(k, 8);
+		uint32_t linear = (code ? k->mode->run_at : DATA) + 4096 * n;
+		uint32_t page = code ? CODE_RAM + 4096u * pick(k, 4) : DATA + 4096u * (pick(k, 2) ? n : pick(k,
+			DATA_PAGES));
+		uint32_t low = page | (n & 1 ? 0x60 : 0) | u | (how == 0 ? 2 : how == 1 && !code ? 1 : how == 2 &&
+			!code ? 7 : 3);
+
+		if (how == 3 && !code)
+			low = FAKE_MMIO | 3 | u;
+		put_le32(m->ram + REMAP + 16 * i, linear >= RUN_AT ? PT_CODE + 8 * n : PT_LOW + (linear >> 12) * 8);
+		put_le32(m->ram + REMAP + 16 * i + 4, low);
+		put_le32(m->ram + REMAP + 16 * i + 8, linear);
+		put_le32(m->ram + REMAP + 16 * i + 12, pick(k, 2));
+	}
+}
+
 static void put_segments(struct fake_machine *m, struct cpu_regs *r, enum kind kind)
 {
 	const struct mode *o = &modes[kind];
@@ -645,12 +646,12 @@ static bool code_made;                          /* they are this input's */
 
 static void set_up(struct fake_machine *m, const uint8_t *data, size_t size, enum kind kind, unsigned options)
 {
-	struct maker k = { .in = cursor_of(data, size), .mode = &modes[kind], .paging = kind != REAL,
+	struct maker k = { .in = cursor_of(data, size), .mode = &modes[kind],
 		.more = le64(data + size - 8) | 1 };
 	struct cpu_regs r;
 	unsigned n;
 
-	memset(m->ram, 0, 0x1000);
+	memset(m->ram, 0, 0x200000);    /* all that can be reached: nothing of the input before */
 	if (kind <= COMPAT_USER)
 		fake_machine_long(m, 0, 0);
 	else
@@ -667,6 +668,9 @@ static void set_up(struct fake_machine *m, const uint8_t *data, size_t size, enu
 	memcpy(m->ram + CODE_RAM + 0x4000, code_pages, sizeof(code_pages));
 	put_gates(m, kind);
 	put_handlers(m, kind, options & 1);
+	k.in = cursor_of(data, size);
+	k.more = le64(data + size - 8) | 1;
+	put_remaps(m, &k);
 	put_tables(m, kind, options & 2, (options & 0x18) == 0x18 ? 0 : 0x60);
 	cpu_get_regs(m->cpu, &r);
 	put_segments(m, &r, kind);
@@ -867,7 +871,8 @@ static bool next_insn(struct fake_machine *m, struct insn *i, uint8_t bytes[15])
 }
 
 /*
- * Does something depend on what an instruction left undefined?  So it may, where a page was changed under the program's
+ * Does something depend on what an instruction left undefined, or the manual leaves open?  So it may, where a page was
+ * changed under the program's
  * feet and
  * it goes on in the middle of other instructions.
  */
@@ -882,13 +887,20 @@ static bool undefined(const uint8_t *data, size_t size, enum kind kind, unsigned
 		before_run(m, data, step);
 		for (n = 0; n < length_of(data, step) || (data[1] & 1 && in_handler(m)); n++) {
 			bool inside = in_handler(m);
+			uint64_t at = m->cpu->s.seg[1].base + m->cpu->s.rip;
 			struct insn i = { .op = OP_INVALID };
+			uint8_t now[15];
 
 			if (next_insn(m, &i, bytes)) {
 				if (i.flags.read & open || ((i.op == OP_SHLD || i.op == OP_SHRD) && i.opsize == 2))
 					return true;
 			}
 			cpu_run(m->cpu, 1);
+			/* REP over its own bytes: whether the rest is still that is up to when it is interrupted. */
+			if (i.op != OP_INVALID && i.rep && i.traits & INSN_STRING && cpu_peek(m->cpu, at, now,
+				i.len) == i.len &&
+			    memcmp(now, bytes, i.len))
+				return true;
 			if (in_handler(m) && !inside && open)
 				return true;    /* pushed */
 			open = (open & ~(unsigned)i.flags.written) | i.flags.undefined;
