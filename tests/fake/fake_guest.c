@@ -31,6 +31,7 @@ static size_t receive(void *owner, const struct frame *frames, size_t n)
 			g->room--;
 		g->total_frames++;
 	}
+	g->refused |= i < n && g->count == GUEST_FRAMES;
 	return i;
 }
 
@@ -92,8 +93,13 @@ void guest_send(struct guest *g, const void *frame, size_t len)
 
 static const struct guest_frame *pop(struct guest *g)
 {
-	const struct guest_frame *f = &g->frames[g->first];
+	const struct guest_frame *f;
 
+	if (!g->count && g->refused) {
+		g->refused = false;
+		port_ready(&g->port);
+	}
+	f = &g->frames[g->first];
 	if (!g->count)
 		return NULL;
 	g->first = (g->first + 1) % GUEST_FRAMES;

@@ -31,6 +31,7 @@ struct guest {
 	struct guest_frame *frames;     /* a ring of GUEST_FRAMES: those not looked at yet */
 	unsigned high;                  /* those ever used lie below */
 	unsigned first, count;
+	bool refused;                   /* a frame found the ring full; told when the ring has been emptied */
 	size_t room;                    /* frames that it still takes; SIZE_MAX: all */
 	bool no_arp;                    /* do not answer requests, nor solicitations */
 	bool keep_arp;                  /* leave both among the other frames */

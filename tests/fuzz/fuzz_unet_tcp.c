@@ -52,7 +52,7 @@ struct connection {
 	unsigned born;                  /* of fd */
 	uint32_t base;                  /* of the guest's stream: sequence number of its first byte */
 	size_t checked;                 /* of what the host was sent */
-	uint16_t mss;                   /* that its last SYN said */
+	uint16_t mss;                   /* the smallest that a SYN of it said */
 	uint32_t pushed;                /* of what the host's peer sends */
 	uint8_t last[48];               /* the last segment's headers, for OP_ICMP */
 };
@@ -219,10 +219,12 @@ static void syn(struct connection *c, struct cursor *in)
 {
 	struct guest_tcp *t = &c->t;
 	uint8_t options[8] = { 2, 4, 0, 0, 1, 3, 3, 0 };
+	uint16_t mss;
 	uint8_t flags = TCP_SYN_ | (c == &run.c[FORWARDED] ? TCP_ACK_ : 0);
 
-	c->mss = cursor_be16(in);
-	put_be16(options + 2, c->mss);
+	mss = cursor_be16(in);
+	c->mss = MIN(c->mss, mss);
+	put_be16(options + 2, mss);
 	options[7] = cursor_u8(in);
 	t->scale = options[7] > 14 ? -1 : options[7];
 	t->window = (uint32_t)cursor_be16(in) << (t->scale > 0 ? t->scale : 0);
@@ -423,6 +425,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run.client_port = 5000;
 	for (unsigned i = 0; i < CONNECTIONS; i++) {
 		run.c[i].fd = -1;
+		run.c[i].mss = 0xffff;
 		if (i < FORWARDED && (config >> 2 & 3) == i)
 			guest_tcp_init6(&run.c[i].t, &run.n.guest, outside6, (uint16_t)(1000 + i), (uint16_t)(80 + i));
 		else
