@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory as one processor reaches it: physical memory, RAM or devices; accesses by linear address, through the TLBs (tlb.c) or, where those
- * have nothing, the page tables (walk.c); fetches of code.
+ * Memory as one processor reaches it: physical memory, RAM or devices; accesses by linear address, through the TLBs
+ * (tlb.c) or, where those have nothing, the page tables (walk.c); fetches of code.
  */
 #include "cpu/mmu.h"
 

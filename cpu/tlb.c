@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The soft TLBs: one per privilege, each with a direct-mapped table for loads and one for stores: user, supervisor, and
- * supervisor with SMAP in force; c->tlb points at the current one, so that a change of CPL or AC is a change of pointer.  While
- * an access must be looked at for other reasons (data breakpoints, alignment checks) c->tlb points at TLB_NEVER, in which
- * nothing ever hits.  A page gets a write tag only if it is RAM, its D bit is set and no code was decoded from it.
+ * supervisor with SMAP in force; c->tlb points at the current one, so that a change of CPL or AC is a change of pointer.
+ * While an access must be looked at for other reasons (data breakpoints, alignment checks) c->tlb points at TLB_NEVER, in
+ * which nothing ever hits.  A page gets a write tag only if it is RAM, its D bit is set and no code was decoded from it.
  * Not-present translations are never kept.
  *
- * The tables hold what is global and what belongs to the address space that runs.  With PCIDs (SDM volume 3, 4.10.1), what
- * belongs to one that is left is put away, the latest TLB_KEPT of it, and comes back with it, unless it was flushed meanwhile.
+ * The tables hold what is global and what belongs to the address space that runs.  With PCIDs (SDM volume 3, 4.10.1),
+ * what belongs to one that is left is put away, the latest TLB_KEPT of it, and comes back with it, unless it was flushed
+ * meanwhile.
  */
 #include "cpu/walk.h"
 
@@ -95,7 +96,7 @@ static struct tlb_space *find_space(struct cpu *c, unsigned pcid)
 	return NULL;
 }
 
-/* Nothing that is remembered of s counts any more.  If it is the current one, what is in the tables is for the caller. */
+/* Forget what is remembered of s.  If it is the current one, what is in the tables is for the caller. */
 static void empty_space(struct cpu *c, struct tlb_space *s)
 {
 	struct tlb_space *now = c->space;
@@ -173,8 +174,9 @@ static void put_away(struct cpu *c, unsigned index, struct tlb_space *s)
 
 		if (!t->e[kind][slot].host || page->gpa & TLB_GLOBAL)
 			continue;               /* flushed, or given to another page, since it was noted */
-		s->page[s->kept++] = (struct tlb_kept){ page->linear, page->gpa | (kind ? KEPT_STORE : 0) | index << KEPT_TLB,
-							t->e[kind][slot].host };
+		s->page[s->kept++] = (struct tlb_kept){
+			page->linear, page->gpa | (kind ? KEPT_STORE : 0) | index << KEPT_TLB, t->e[kind][slot].host,
+		};
 		clear_slot(t, kind, slot);
 	}
 	flush_locals(t);
@@ -231,7 +233,8 @@ void tlb_untag(struct cpu *c, uint64_t gpa)
 
 static unsigned large_bit(uint64_t linear) { return linear >> 22 & 1023; }
 
-struct tlb_entry *tlb_enter(struct cpu *c, unsigned index, uint64_t linear, const struct walk *w, uint8_t *host, bool ram, bool write)
+struct tlb_entry *tlb_enter(struct cpu *c, unsigned index, uint64_t linear, const struct walk *w, uint8_t *host, bool ram,
+			    bool write)
 {
 	struct tlb *t = &c->tlbs[index];
 	unsigned slot = (unsigned)(linear >> 12) & (TLB_SIZE - 1);
@@ -242,7 +245,8 @@ struct tlb_entry *tlb_enter(struct cpu *c, unsigned index, uint64_t linear, cons
 	e->host = host;
 	e->tag = write && !code_may_write_tag(c, w->gpa) ? tlb_never(slot) : PAGE_OF(linear);
 	t->page[write][slot] = (struct tlb_page){
-		PAGE_OF(linear), PAGE_OF(w->gpa) | (w->global ? TLB_GLOBAL : 0) | (w->shift > 12 ? TLB_LARGE : 0) | (ram ? TLB_RAM : 0),
+		PAGE_OF(linear),
+		PAGE_OF(w->gpa) | (w->global ? TLB_GLOBAL : 0) | (w->shift > 12 ? TLB_LARGE : 0) | (ram ? TLB_RAM : 0),
 	};
 	if (w->shift > 22)
 		t->huge[huge_bit(linear) / 64] |= 1ull << huge_bit(linear) % 64;
@@ -381,7 +385,8 @@ void tlb_flush_pcid_page(struct cpu *c, unsigned pcid, uint64_t linear)
 
 		empty_space(c, s);
 		for (k = 0; k < kept; k++)
-			if (PAGE_OF(p[k].linear ^ linear) && !(p[k].gpa & TLB_LARGE && (p[k].linear ^ linear) >> 30 == 0))
+			if (PAGE_OF(p[k].linear ^ linear) &&
+			    !(p[k].gpa & TLB_LARGE && (p[k].linear ^ linear) >> 30 == 0))
 				p[n++] = p[k];
 		s->kept = n;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The page walk, as in the SDM, volume 3, chapter 4: none, 32-bit, PAE and 4-level paging.  Where the last level's tables of long
- * mode lie is remembered (c->dirs, the processor's paging-structure caches, 4.10.3), for each address space by an epoch of its own.
+ * The page walk, as in the SDM, volume 3, chapter 4: none, 32-bit, PAE and 4-level paging.  Where the last level's tables
+ * of long mode lie is remembered (c->dirs, the processor's paging-structure caches, 4.10.3), for each address space by an
+ * epoch of its own.
  */
 #include "cpu/walk.h"
 
@@ -77,7 +78,10 @@ void walk_forget(struct cpu *c)
 	c->dirs_epoch += 2;
 }
 
-/* Walk 64-bit entries; 0: a leaf was found (shift in *shift), otherwise the error code's P and RSVD bits, or -1: not present. */
+/*
+ * Walk 64-bit entries; 0: a leaf was found (shift in *shift), otherwise the error code's P and RSVD bits, or -1: not
+ * present.
+ */
 static int walk64(struct cpu *c, uint64_t linear, struct path *p, unsigned *shift)
 {
 	uint64_t reserved = ((1ull << 52) - (1ull << c->model->phys_bits));

@@ -26,6 +26,7 @@ void mmu_fetched_large(struct cpu *c, uint64_t linear);
 void phys_write_device(struct cpu *c, uint64_t gpa, uint64_t v, unsigned size);
 
 /* Enter a page for loads, or one that may be stored to for stores. */
-struct tlb_entry *tlb_enter(struct cpu *c, unsigned index, uint64_t linear, const struct walk *w, uint8_t *host, bool ram, bool write);
+struct tlb_entry *tlb_enter(struct cpu *c, unsigned index, uint64_t linear, const struct walk *w, uint8_t *host, bool ram,
+			    bool write);
 
 #endif

@@ -3,8 +3,8 @@
  * The interpreter's handlers, called from translated code with the guest's general registers in memory and its vector
  * state left where it is: on the host's units.  Handlers in the list below, and all that they call, are compiled without
  * vector instructions (cflags_ in the Makefile); where they call out of cpu/ that state goes into memory first
- * (outside_begin, fault, the APIC's calls).  Others are called with that state saved.  Afterwards translated code goes on at wherever RIP is, by way of the table for
- * indirect branches.
+ * (outside_begin, fault, the APIC's calls).  Others are called with that state saved.  Afterwards translated code goes on
+ * at wherever RIP is, by way of the table for indirect branches.
  */
 #include "base/log.h"
 #include "cpu/interp/run.h"
@@ -49,9 +49,9 @@ static bool is_with_state_saved(const struct insn *i)
 {
 	switch (i->op) {
 	case OP_MOV: case OP_CLTS: case OP_LMSW: case OP_XSETBV: case OP_CPUID: case OP_RDMSR: case OP_WRMSR: case OP_LGDT: case OP_LIDT:
-	case OP_LLDT: case OP_LTR: case OP_RDRAND: case OP_RDSEED: case OP_VMCALL: case OP_VMMCALL: case OP_INT: case OP_INT3:
-	case OP_XSAVE: case OP_XSAVEOPT: case OP_XSAVEC: case OP_XSAVES: case OP_XRSTOR: case OP_XRSTORS: case OP_FXSAVE: case OP_FXRSTOR:
-	case OP_LDMXCSR:
+	case OP_LLDT: case OP_LTR: case OP_RDRAND: case OP_RDSEED: case OP_VMCALL: case OP_VMMCALL:
+	case OP_XSAVE: case OP_XSAVEOPT: case OP_XSAVEC: case OP_XSAVES: case OP_XRSTOR: case OP_XRSTORS: case OP_FXSAVE:
+	case OP_FXRSTOR: case OP_LDMXCSR:
 		return true;
 	default:
 		return false;
