@@ -66,6 +66,9 @@ void sim_use(enum cpu_engine e);       /* before sim_init: which engine; the int
 /* Before sim_init: the translator takes flags for dead where it may, and what a fault shows of them does not count. */
 void sim_use_dead_flags(void);
 bool sim_flags_are_exact(void);
+/* Before sim_init: whether instructions are counted, as they are if nothing is said.  Without that the translator calls handlers in
+ * place, as it does in a machine without -icount, and nothing ends a loop but its own end. */
+void sim_count(bool on);
 bool sim_init(const char *model, const char **why);     /* again, after sim_use: the other engine on the same memory */
 uint8_t *sim_code(void), *sim_data(void);
 void sim_seal(const uint8_t *data);

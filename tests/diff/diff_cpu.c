@@ -2,12 +2,12 @@
 /*
  * diff_cpu: our processor against the host's on random cases.
  *
- *	diff_cpu [-n cases] [-s seed] [-m 16|32|64] [-o operation] [-c instructions] [-f class] [-k first] [-g] [-v] [-x] [-d]
+ *	diff_cpu [-n cases] [-s seed] [-m 16|32|64] [-o operation] [-c instructions] [-f class] [-k first] [-g] [-v] [-x] [-d] [-i]
  *
  * -k: the first case to run (as a report names it).  class: x87, mmx, sse, avx, other.  -g: generic handlers only.
- * -v: every difference, not one per operation.  -x: the translator.  -d: with dead flags.  -c: from five on with branches and loops.
- * The cases run in a child, which a wild case may kill: the next one
- * goes on behind that case.  Exit status 1 if something differs.
+ * -v: every difference, not one per operation.  -x: the translator.  -d: with dead flags.  -i: without counting
+ * instructions, which is another translation.  -c: from five on with branches and loops.
+ * The cases run in a child, which a wild case may kill: the next one goes on behind that case.  Exit status 1 if something differs.
  */
 #include "tests/diff/diff.h"
 
@@ -17,6 +17,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { SECONDS_EACH = 20 };
 
 static struct options {
 	uint64_t cases, seed, first;
@@ -70,6 +72,7 @@ static void work(void)
 		shared->generated++;
 		shared->tried[op]++;
 		shared->running = c;
+		alarm(SECONDS_EACH);            /* a loop that we made endless */
 		if (diff_one(&c, data, what, sizeof(what)))
 			continue;
 		shared->differ++;
@@ -114,7 +117,7 @@ static void parse(int argc, char **argv)
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "n:s:m:o:c:f:k:dgvx")) != -1) {
+	while ((o = getopt(argc, argv, "n:s:m:o:c:f:k:dgivx")) != -1) {
 		switch (o) {
 		case 'n':
 			options.cases = strtoull(optarg, NULL, 0);
@@ -142,6 +145,9 @@ static void parse(int argc, char **argv)
 			break;
 		case 'd':
 			sim_use_dead_flags();
+			break;
+		case 'i':
+			sim_count(false);
 			break;
 		case 'x':
 			sim_use(CPU_XLAT);

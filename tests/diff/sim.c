@@ -21,9 +21,9 @@ enum {                                  /* guest-physical */
 #define HIGH 0xffffffff80000000ull      /* the supervisor's pages */
 
 static enum cpu_engine engine = CPU_INTERP;
-static bool exact = true;
+static bool exact = true, counted = true;
 static uint8_t *ram;
-static struct cpus *made[2], *cpus;     /* by engine; the one in use */
+static struct cpus *made[2][2], *cpus;  /* by engine and `counted`; the one in use */
 static struct cpu *cpu;
 
 static uint64_t mem_read(void *owner, uint64_t gpa, unsigned size)
@@ -161,7 +161,7 @@ bool sim_init(const char *model, const char **why)
 	static struct err err;
 	struct cpus_config config = {
 		.ops = &ops, .count = 1, .engine = engine, .model = model ? model : "max", .tsc_hz = 1000000000,
-		.icount = true,
+		.icount = counted,
 	};
 	struct cpu_state *s;
 
@@ -170,9 +170,9 @@ bool sim_init(const char *model, const char **why)
 		memset(ram, 0, RAM);
 		make_tables();
 	}
-	if (!made[engine])
-		made[engine] = cpus_new(&config, &err);
-	cpus = made[engine];
+	if (!made[engine][counted])
+		made[engine][counted] = cpus_new(&config, &err);
+	cpus = made[engine][counted];
 	if (!cpus) {
 		*why = err.text;
 		return false;
@@ -201,6 +201,7 @@ bool sim_init(const char *model, const char **why)
 }
 
 void sim_use_dead_flags(void) { exact = false; }
+void sim_count(bool on) { counted = on; }
 bool sim_flags_are_exact(void) { return exact; }
 
 void sim_use(enum cpu_engine e)
