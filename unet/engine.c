@@ -21,8 +21,8 @@
  *  4. assertion "persist ticking ..." after a late ACK  before_tick()
  *  5. use after free when recv aborts                   callbacks never abort and never refuse data: tcp_work does
  *  6. refused data lost in TIME_WAIT                    same
- *  7. the persist timer splits a segment that has a     before_tick() splits it first: tcp_split_unsent_seg() would leave
- *     FIN, and both halves have it: the rest is lost    the flag on
+ *  7. the persist timer splits a segment that has a     before_tick() splits it first, for tcp_split_unsent_seg()
+ *     FIN, and both halves have it: the rest is lost    leaves the flag on
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AddressSanitizer in the fuzz harnesses.  One execution frees all that it allocated, so freed memory needs to stay out of
- * use for a few executions only; more of it, pages given back to the kernel, and maps and unmaps of large blocks make each
- * execution several times slower.
+ * AddressSanitizer in the fuzz harnesses.  One execution frees all that it allocated, so freed memory needs to stay out
+ * of use for a few executions only; more of it, pages given back to the kernel, and maps and unmaps of large blocks make
+ * each execution several times slower.
  *
  * Large blocks therefore go to a small shelf when they are freed (poisoned, as ASan would) and come back from there if
  * just their size is asked for again, so that what lies around them is as it was.  The linker leads malloc, calloc and

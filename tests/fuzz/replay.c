@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs a fuzz harness without a fuzzer: COUNT inputs from a fixed SEED.  Inputs are random bytes of varied length, inputs
- * seen before with a few bytes changed, and pieces of both, which gets further into a parser than noise alone.  The files
- * of a folder, if one is given, are run first, twice, and changed now and then.
+ * Runs a fuzz harness without a fuzzer: COUNT inputs from a fixed SEED.  Inputs are random bytes of varied length,
+ * inputs seen before with a few bytes changed, and pieces of both, which gets further into a parser than noise alone.
+ * The files of a folder, if one is given, are run first, twice, and changed now and then.
  *
- * The same input gives the same output, whatever ran in between: each seed's digest (tests/fake/fake_digest.h) is compared
- * with that of its second run, after all the others, and so is that of one new input of eight, with a run right after it.
+ * The same input gives the same output, whatever ran in between: each seed's digest (tests/fake/fake_digest.h) is
+ * compared with that of its second run, after all the others, and so is that of one new input of eight, with a run right
+ * after it.
  */
 #include <dirent.h>
 #include <stdint.h>

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Makes inputs of the network's fuzz harnesses from captures.
 
-seeds.py CAPTURES OUT: `make seeds` takes the captures from tests/netns; OUT is tests/fuzz/seeds.  One capture becomes one
-input of unet_frames (what the guest sent, with the pauses between), its conversations inputs of unet_tcp, dhcp, dhcp6, dns
-and tftp, each in the form that the harness tells of.  An input is kept if it says something new, at most LIMIT bytes of it.
+seeds.py CAPTURES OUT: `make seeds` takes the captures from tests/netns; OUT is tests/fuzz/seeds.  One capture becomes
+one input of unet_frames (what the guest sent, with the pauses between), its conversations inputs of unet_tcp, dhcp,
+dhcp6, dns and tftp, each in the form that the harness tells of.  An input is kept if it says something new, at most
+LIMIT bytes of it.
 """
 import glob
 import hashlib
