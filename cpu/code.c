@@ -3,7 +3,8 @@
  * The cache of decoded blocks and its upkeep.
  *
  * Blocks are private to a processor.  A store to a page with code (its own, another processor's, a bus master's) drops the
- * blocks that overlap the 64-byte granules written: at once in the storing processor's cache, by posted work in the others'.
+ * blocks whose bytes it hits: at once in the storing processor's cache, by posted work in the others'.  Granules of 64 bytes
+ * tell quickly of most stores that they hit none.
  * That is as x86 has it: a processor sees its own stores to code at the next instruction (the running block is left after
  * the store), those of others once it has synchronised with them, and posted work is done before a processor takes an
  * interrupt and whenever it returns from a device.
