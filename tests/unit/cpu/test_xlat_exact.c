@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The translator, exact: budgets, flags behind an access done by a handler, hosts that let no memory be executed, pages
- * that may not be, an interrupt at each instruction of a program.
+ * that may not be, an interrupt at each instruction of a program, code written in every way.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -63,8 +63,8 @@ static void a_used_up_budget_comes_before_the_next_fetchs_fault(void **state)
  */
 #define OVER(name, access) \
 	CODE(over_##name, 64, "mov ecx, 50\n 1: mov rax, -2\n mov rsi, rcx\n and esi, 3\n add rax, rsi\n " access \
-	     "\n adc r8, 0\n adc r9, 1\n cmp esi, 2\n " access "\n setc dl\n cmova r10, rcx\n add r11b, dl\n dec ecx\n" \
-	     "jnz 1b\n hlt");
+	     "\n adc r8, 0\n adc r9, 1\n cmp esi, 2\n " access "\n setc dl\n cmova r10, rcx\n add r11b, dl\n" \
+	     "dec ecx\n jnz 1b\n hlt");
 OVER(load, "mov rbx, [rdi]")
 OVER(store, "mov [rdi], rbx")
 OVER(push, "xchg rsp, rdi\n push rbx\n pop rbx\n xchg rsp, rdi")
@@ -256,6 +256,125 @@ static void an_interrupt_at_any_instruction_of_a_block_is_the_same(void **state)
 	fake_machine_free(machines[1]);
 }
 
+/* --- code written in every way ------------------------------------------------------------------------------------ */
+
+/*
+ * The function at 40000 (r9; its alias 40000000 is r10) is MOV EAX, n; RET.  Each round calls it, changes it in one
+ * way, and calls it again; rbx sums up.
+ */
+#define WRITES(name, way) \
+	CODE(by_##name, 64, "mov r15d, 60\n 1: call r9\n add rbx, rax\n imul rbx, rbx, 5\n mov eax, r15d\n " way \
+	     "\n call r9\n add rbx, rax\n imul rbx, rbx, 3\n dec r15d\n jnz 1b\n hlt");
+#define WAYS(X) \
+	X(byte, "mov [r9 + 1], al") X(word, "mov [r9 + 1], ax") X(dword, "mov [r9 + 1], eax") \
+	X(unaligned, "mov [r9 + 2], ax") \
+	X(qword, "shl rax, 8\n or rax, 0xb8\n mov rcx, 0xc30000000000\n or rax, rcx\n mov [r9], rax") \
+	X(aliased, "mov [r10 + 1], al") \
+	X(across, "mov [r9 - 2], eax\n mov byte ptr [r9], 0xb8\n mov byte ptr [r9 + 1], al") \
+	X(sse, "shl rax, 8\n or rax, 0xb8\n mov rcx, 0xc30000000000\n or rax, rcx\n movq xmm0, rax\n" \
+	  "movups [r9], xmm0") \
+	X(sse8, "shl rax, 8\n or rax, 0xb8\n mov rcx, 0xc30000000000\n or rax, rcx\n movq xmm0, rax\n" \
+	  "movq [r10], xmm0") \
+	X(avx, "shl rax, 8\n or rax, 0xb8\n mov rcx, 0xc30000000000\n or rax, rcx\n vmovq xmm0, rax\n" \
+	  "vmovups [r9], ymm0") \
+	X(x87, "mov [rsp - 16], eax\n fild dword ptr [rsp - 16]\n fistp dword ptr [r9 + 1]") \
+	X(locked_add, "lock add [r9 + 1], al") X(locked_xadd, "lock xadd [r10 + 1], al") \
+	X(xchg, "xchg [r9 + 1], eax") X(cmpxchg, "mov ecx, eax\n mov eax, [r9 + 1]\n lock cmpxchg [r9 + 1], ecx") \
+	X(inc, "inc byte ptr [r9 + 1]") X(bts, "and eax, 7\n bts dword ptr [r9 + 1], eax\n test eax, eax") \
+	X(setcc, "cmp eax, 30\n seta [r9 + 1]") X(stosb, "lea rdi, [r9 + 1]\n stosb") \
+	X(rep_stos, "lea rdi, [r10 + 1]\n mov ecx, 3\n rep stosb") \
+	X(movsb, "mov [rsp - 16], eax\n lea rsi, [rsp - 16]\n lea rdi, [r9 + 1]\n movsb") \
+	X(rep_movs, "mov [rsp - 16], eax\n lea rsi, [rsp - 16]\n lea rdi, [r9 + 1]\n mov ecx, 4\n rep movsb") \
+	X(push, "mov rcx, rsp\n lea rsp, [r9 + 8]\n shl rax, 8\n or rax, 0xb8\n mov rdx, 0xc30000000000\n" \
+	  "or rax, rdx\n push rax\n mov rsp, rcx") X(pop, "push rax\n pop word ptr [r9 + 1]\n add rsp, 6") \
+	X(call_pushes, "mov rcx, rsp\n lea rsp, [r9 + 9]\n call 2f\n 2: mov rsp, rcx\n" \
+	  "mov byte ptr [r9 + 5], 0xc3\n mov byte ptr [r9], 0xb8") X(movnti, "movnti [r9 + 1], eax") \
+	X(dma, "mov [0x5200], eax\n cmp eax, 1\n hlt") \
+	X(maskmov, "movd xmm0, eax\n pslldq xmm0, 1\n mov ecx, 0xff00\n movd xmm1, ecx\n mov rdi, r9\n" \
+	  "maskmovdqu xmm0, xmm1")
+WAYS(WRITES)
+#define WAY(name, way) { #name, by_##name, by_##name##_end },
+static const struct { const char *name; const uint8_t *code, *end; } ways[] = { WAYS(WAY) };
+
+/* To its end; a HLT before it asks for a store by DMA. */
+static int run_with_dma(const uint8_t *end, const uint8_t *code)
+{
+	for (;;) {
+		int v = run_any();
+
+		if (v != NO_VECTOR || regs().rip == CODE_AT + (uint64_t)(end - code))
+			return v;
+		m->ram[0x40001] = m->ram[0x5200];
+		cpus_code_written(m->cpus, 0x40001, 1);
+		cpus_nmi(m->cpus);
+	}
+}
+
+CODE(returns, 64, "iretq");
+
+static void code_written_in_any_way_is_what_runs_next(void **state)
+{
+	unsigned n, e, icount;
+
+	(void)state;
+	for (icount = 0; icount < 2; icount++)
+		for (n = 0; n < ARRAY_SIZE(ways); n++) {
+			fake_icount = icount;
+			for (e = 0; e < 2; e++) {
+				struct cpu_regs r;
+
+				fake_engine = (enum cpu_engine)e;
+				m = fake_machine_new(1, NULL);
+				start64(ways[n].code, ways[n].end);
+				PUT_CODE(m, 0x40000, returns_1);
+				PUT_CODE(m, HANDLERS_AT + 0x1800, returns);
+				fake_gate(m, 2, FAKE_CS64, HANDLERS_AT + 0x1800, 14, 0);
+				put_le64(m->ram + 0x9008, 0xb007);
+				memset(m->ram + 0xb000, 0, 0x2000);
+				put_le64(m->ram + 0xb000, 0xc007);
+				put_le64(m->ram + 0xc000, 0x40007);
+				r = regs();
+				r.gpr[9] = 0x40000;
+				r.gpr[10] = 0x40000000;
+				r.cr4 |= 0x40600;
+				cpu_set_regs(m->cpu, &r);
+				m->cpu->s.xcr0 = 7;
+				m->cpu->s.fpu.fcw = 0x37f;
+				cpu_mode_changed(m->cpu);
+				keep((enum cpu_engine)e, run_with_dma(ways[n].end, ways[n].code));
+				fake_machine_free(m);
+			}
+			if (first_difference())
+				fail_msg("by %s: %s", ways[n].name, first_difference());
+			if (vector_of[0] != NO_VECTOR)
+				fail_msg("by %s: vector %d", ways[n].name, vector_of[0]);
+			assert_true(regs_of[0].gpr[3] != 0);
+		}
+}
+
+/* Data behind code in the same page. */
+CODE(mixed, 64, "mov ecx, 20000\n 1: inc dword ptr [0x10300]\n mov [0x10400], ecx\n add [0x10440], rcx\n dec ecx\n"
+     "jnz 1b\n hlt");
+
+static void data_beside_code_costs_no_translation_each_time(void **state)
+{
+	const struct xlat_counts *count;
+
+	(void)state;
+	fake_icount = false;
+	fake_engine = CPU_XLAT;
+	m = fake_machine_new(1, NULL);
+	START64(mixed);
+	count = &m->cpu->x->count;
+	memset(m->ram + CODE_AT + 0x300, 0, 0x200);
+	assert_int_equal(cpu_run(m->cpu, INT64_MAX), CPU_EXIT_HALT);
+	assert_int_equal(regs().rip, CODE_AT + (uint64_t)(mixed_end - mixed));
+	assert_int_equal(le64(m->ram + 0x10440), 20000ull * 20001 / 2);
+	assert_true(count->blocks < 50);
+	assert_true(count->drops < 50);
+	fake_machine_free(m);
+}
+
 #undef TEST
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_none, teardown_none)
 
@@ -267,6 +386,7 @@ int main(void)
 		ON_BOTH_ENGINES(a_host_that_lets_nothing_be_executed_says_so_and_has_the_interpreter, NULL, NULL),
 		TEST(a_page_that_becomes_nx_is_not_executed_again),
 			TEST(an_interrupt_at_any_instruction_of_a_block_is_the_same),
+		TEST(code_written_in_any_way_is_what_runs_next), TEST(data_beside_code_costs_no_translation_each_time),
 	};
 
 	(void)run;
