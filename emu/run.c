@@ -11,9 +11,7 @@
  * iPXE has its next block, without that another thread runs at all.  An answer that takes long ends that for a while, so
  * that bulk is moved beside the processor and not by it.
  *
- * Before either sleeps it looks for a while whether it need not: a dialogue between guest and loop then costs neither a
- * system call nor the time in which a sleeping core wakes up.  How long is learnt from the last sleeps (struct patience), so
- * who idles does not look at all.
+ * Before either sleeps it looks for a while whether it need not (emu/patience.h).
  */
 #include "emu/run.h"
 
@@ -32,6 +30,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "emu/patience.h"
 #include "emu/perfmap.h"
 
 enum {
@@ -43,24 +42,9 @@ enum {
 	WAKE_ASLEEP = 1, WAKE_COUNT = 2,
 };
 
-#define PATIENCE_MIN US(5)
-#define PATIENCE_MAX US(50)
-#define PREEMPTED US(100)               /* between two looks: the core was taken away */
-#define PENALTY MS(20)
 #define QUICK US(25)                    /* an answer that takes longer belongs to the loop thread */
 #define BULK_MIN MS(1)                  /* and so do the next ones, for so long: twice as long each time, up to */
 #define BULK_MAX MS(64)
-
-/*
- * How long one looks before one sleeps: longer when the last sleeps were so short that looking on had been better, not at
- * all for a while when somebody else needed the core meanwhile.
- */
-struct patience {
-	bool allowed;
-	uint64_t ns;
-	uint64_t looked;                /* the time of the last look */
-	uint64_t not_before;
-};
 
 struct vcpu {
 	struct run *run;
@@ -513,38 +497,6 @@ const struct cpu_ops *run_cpu_ops(void)
 	return &ops;
 }
 
-static void look_begins(struct patience *p, uint64_t now)
-{
-	p->looked = now;
-}
-
-/* Whether there is time for one more look. */
-static bool look_again(struct patience *p, uint64_t end)
-{
-	uint64_t now = monotonic();
-	bool preempted = now - p->looked > PREEMPTED;
-
-	p->looked = now;
-	if (preempted) {
-		p->ns = 0;
-		p->not_before = now + PENALTY;
-	}
-	return now < end && !preempted;
-}
-
-/* The sleep that began with `began` is over. */
-static void learn(struct patience *p, uint64_t began)
-{
-	uint64_t now = monotonic(), took = now - began;
-
-	if (took <= p->ns || !p->allowed || now < p->not_before)
-		return;
-	if (took <= 2 * PATIENCE_MAX)
-		p->ns = p->ns < PATIENCE_MIN ? PATIENCE_MIN : p->ns * 2 < PATIENCE_MAX ? p->ns * 2 : PATIENCE_MAX;
-	else
-		p->ns = p->ns / 2 < PATIENCE_MIN ? 0 : p->ns / 2;
-}
-
 /* A moment of looking. */
 static void relax(void)
 {
@@ -562,14 +514,14 @@ static bool look_around(struct vcpu *v, uint32_t seen, uint64_t began)
 {
 	uint64_t end = began + v->patience.ns;
 
-	look_begins(&v->patience, began);
+	patience_begin(&v->patience, began);
 	do {
 		for (unsigned i = 0; i < LOOKS; i++) {
 			if (atomic_load_explicit(&v->wake, memory_order_acquire) != seen)
 				return true;
 			relax();
 		}
-	} while (look_again(&v->patience, end) && atomic_load(&v->deadline) > run_now(v->run));
+	} while (patience_lasts(&v->patience, monotonic(), end) && atomic_load(&v->deadline) > run_now(v->run));
 	return false;
 }
 
@@ -600,7 +552,7 @@ static void halt(struct vcpu *v, bool dead)
 		}
 		atomic_fetch_and(&v->wake, ~(uint32_t)WAKE_ASLEEP);
 	}
-	learn(&v->patience, began);
+	patience_learn(&v->patience, began, monotonic());
 }
 
 static void park(struct run *r)
@@ -804,7 +756,7 @@ static bool loop_looks(struct run *r, uint64_t began, uint64_t end)
 {
 	bool over;
 
-	look_begins(&r->patience, began);
+	patience_begin(&r->patience, began);
 	atomic_store(&r->looking, true);
 	do {
 		over = loop_wait(r->loop, 0);
@@ -812,7 +764,7 @@ static bool loop_looks(struct run *r, uint64_t began, uint64_t end)
 			over = atomic_load_explicit(&r->until, memory_order_acquire) == 0;
 			relax();
 		}
-	} while (!over && look_again(&r->patience, end));
+	} while (!over && patience_lasts(&r->patience, monotonic(), end));
 	atomic_store(&r->looking, false);
 	/* who made it 0 while we looked did not wake us */
 	return over || atomic_load(&r->until) == 0;
@@ -832,7 +784,7 @@ static void wait_threaded(struct run *r, uint64_t ns)
 			pthread_mutex_lock(&r->turn);
 			loop_wait(r->loop, 0);
 		}
-		learn(&r->patience, began);
+		patience_learn(&r->patience, began, monotonic());
 	}
 	atomic_store(&r->until, 0);
 	loop_dispatch(r->loop);
