@@ -38,7 +38,8 @@ enum {                                          /* linear = physical below 2 MiB
 	HANDLER = 0x50000, HANDLER_ERR = 0x50100, HANDLER_INTR = 0x50200, HANDLER_SYSCALL = 0x50300,
 	HANDLER_REMAP = 0x50400, PARAMS = 0x51000, REMAP = 0x51100, REMAPS = 64,
 	DATA = 0x60000, DATA_PAGES = 4, STACK = 0x68000,                /* the page behind each is not present */
-	PML4 = 0x8000, PDPT = 0x9000, PD = 0xa000, PT_LOW = 0xb000, PT_CODE = 0xc000,
+	/* beyond what programs reach: an entry that changes without a flush may count or not */
+	PML4 = 0x118000, PDPT = 0x119000, PD = 0x11a000, PT_LOW = 0x11b000, PT_CODE = 0x11c000,
 	STACK0 = 0x70000,               /* of the handler, if it comes from CPL 3 or by IST */
 	SLOT = 128, SLOTS = 32, PAD = 16,
 	SEL_CS32 = 0x58, SEL_CS16 = 0x60, SEL_DS = 0x68, SEL_SS = 0x70, SEL_ES = 0x78, SEL_SS16 = 0x80,
@@ -559,11 +560,7 @@ static void put_handlers(struct fake_machine *m, enum kind kind, bool dead)
 	}
 }
 
-/*
- * Where A and D bits are not set from the beginning, they show to a program that looks at page tables, or strays into
- * them: there is
- * no code at least.
- */
+/* `ad`: the A and D bits that are set from the beginning. */
 static void put_tables(struct fake_machine *m, enum kind kind, bool user_data, unsigned ad)
 {
 	bool wide = kind <= COMPAT_USER;
@@ -584,9 +581,8 @@ static void put_tables(struct fake_machine *m, enum kind kind, bool user_data, u
 
 		if (at == DATA + DATA_PAGES * 4096 || at == STACK)
 			continue;
-		put_le64(m->ram + PT_LOW + 8 * n, (at >= PML4 &&
-			at < PT_CODE + 0x1000 ? 1ull << 63 : 0) | at | 3 | ad | (at >= HANDLER &&
-				at < HANDLER + 0x2000 ? 0 : is_data ? data : u));
+		put_le64(m->ram + PT_LOW + 8 * n, (at >= PML4 && at < PT_CODE + 0x1000 ? 1ull << 63 : 0) | at | 3 | ad |
+			 (at >= HANDLER && at < HANDLER + 0x2000 ? 0 : is_data ? data : u));
 	}
 	for (n = 0; n < 8; n++) {
 		put_le64(m->ram + PT_CODE + 8 * n, (CODE_RAM + 4096u * (n % 4)) | 3 | ad | u);
@@ -695,7 +691,7 @@ static void set_up(struct fake_machine *m, const uint8_t *data, size_t size, enu
 	m->cpu->s.fpu.fcw = 0x37f;
 	m->cpu->s.fpu.mxcsr = 0x1f80;
 	cpu_mode_changed(m->cpu);
-	cpus_code_written(m->cpus, 0, 0x100000);
+	cpus_code_written(m->cpus, 0, 0x200000);
 	m->accesses = 0;
 	m->port_value = 0x90909090;
 	m->mmio_value = 0x9090909090909090;
