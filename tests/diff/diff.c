@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct text { char *at; size_t left; };
 
@@ -253,6 +254,20 @@ static bool compare(const struct diff_case *c, const struct diff_state *h, const
 	return true;
 }
 
+/*
+ * Our processor faulted where this process has memory of its own (a sanitizer's shadow is everywhere in the lower half): the
+ * host's did not, and no conclusion follows.
+ */
+static bool fault_is_ours_alone(const struct diff_state *h, const struct diff_state *g)
+{
+	uint64_t page = g->cr2 & ~4095ull;
+
+	if (g->vector != VEC_PF || (h->vector == VEC_PF && h->cr2 == g->cr2) ||
+	    page - CODE_BASE < DATA_BASE + DATA_SIZE - CODE_BASE)
+		return false;
+	return msync((void *)(uintptr_t)page, 4096, MS_ASYNC) == 0;     /* ENOMEM: nothing is mapped there */
+}
+
 bool diff_one(const struct diff_case *c, const uint8_t *data, char *text, size_t len)
 {
 	struct diff_state h = c->in, g = c->in;
@@ -269,6 +284,8 @@ bool diff_one(const struct diff_case *c, const uint8_t *data, char *text, size_t
 	sim_run(c->mode, &g);
 	memset(native_code() + at, 0xcc, MIN((unsigned)DIFF_CODE, CODE_SIZE - at));
 	memset(sim_code() + at, 0xcc, MIN((unsigned)DIFF_CODE, CODE_SIZE - at));
+	if (fault_is_ours_alone(&h, &g))
+		return true;
 	forgive(c, &h, &g);
 	return compare(c, &h, &g, &t);
 }
