@@ -526,6 +526,9 @@ static void put_gates(struct fake_machine *m, enum kind kind)
 
 #define PUT(at, name) memcpy(m->ram + (at), name, (size_t)(name##_end - (name)))
 
+/* Of the flags that a fault pushes, those that count. */
+static uint64_t mask_of(bool dead) { return dead ? ~0x8d5ull : ~0ull; }
+
 static void put_handlers(struct fake_machine *m, enum kind kind, bool dead)
 {
 	const struct mode *o = &modes[kind];
@@ -534,7 +537,7 @@ static void put_handlers(struct fake_machine *m, enum kind kind, bool dead)
 			[P_DS] = o->ds, [P_ES] = o->es,
 		[P_FS] = o->fs, [P_SEL] = kind == V86 || o->user ? FAKE_UDS | 3 : FAKE_DS32,
 			[P_FLAGS] = 0x202 | (kind == V86 ? 0x23000 : 0),
-		[P_MASK] = dead ? ~0x8d5ull : ~0ull,
+		[P_MASK] = mask_of(dead),
 	};
 
 	memset(m->ram + HANDLER, 0, 0x2000);
@@ -868,9 +871,7 @@ static bool next_insn(struct fake_machine *m, struct insn *i, uint8_t bytes[15])
 
 /*
  * Does something depend on what an instruction left undefined, or the manual leaves open?  So it may, where a page was
- * changed under the program's
- * feet and
- * it goes on in the middle of other instructions.
+ * changed under the program's feet and it goes on in the middle of other instructions.
  */
 static bool undefined(const uint8_t *data, size_t size, enum kind kind, unsigned last)
 {
@@ -906,7 +907,8 @@ static bool undefined(const uint8_t *data, size_t size, enum kind kind, unsigned
 		if (open && step == last)
 			return true;
 	}
-	return false;
+	/* or did it store there, so that other flags count? */
+	return data[1] & 1 && le64(m->ram + PARAMS + 8 * P_MASK) != mask_of(true);
 }
 
 /* The instructions of the run that ended differently, as the interpreter sees them, to the first that shows it. */
