@@ -146,7 +146,7 @@ def the_monitor_tells_what_the_translator_did():
             time.sleep(0.3)
             machine.type("log none\ninfo jit\nquit\n")
             for pattern in (r"chains:      made [1-9]\d+, undone \d+", r"TLB fills:   [1-9]\d+", r"device or read-only memory +\d+, stores [1-9]\d*",
-                            r"interpreter by opcode: [1-9]\d*", r"cpu1: code"):
+                            r"handlers called in place, by opcode: [1-9]\d*", r"interpreter by opcode: \d+", r"cpu1: code"):
                 machine.expect(pattern, 30)
             assert machine.wait(60) == 0
             assert re.search(r"^cpu[01]: [0-9a-f]{16} image", machine.stderr(), re.M), "no block in the log"

@@ -72,11 +72,11 @@ def e1000_moves_files_both_ways():
 
 @case
 def both_engines_agree_through_a_boot():
-    """One block in fifty is run by the interpreter too, and compared; a difference ends the program with status 1."""
+    """One block in a hundred is run by the interpreter too, and compared; a difference ends the program with status 1."""
     if ACCEL != "interp":
         for arch in ("amd64", "i386"):
             boot(arch, 'net\nping -c 2 10.0.2.2 >/dev/null && say "ping works"', [r"/init started", LEASE, "ping works"],
-                 "-accel", "xlat,verify=50", "-nic", "user,model=virtio-net-pci", memory=256)
+                 "-accel", "xlat,verify=100", "-nic", "user,model=virtio-net-pci", memory=256)
 
 
 @case

@@ -84,7 +84,7 @@ def options_of_the_network_are_named_with_the_reason():
             ("hostfwd=tcp::8022-9.9.9.9:22", "Bad guest address"), ("guestfwd=tcp:10.0.2.9:80", "tcp:10.0.2.9:80'", "Missing - separator"),
             ("guestfwd=tcp:9.9.9.9:80-cmd:cat", "Conflicting/invalid host:port"), ("guestfwd=udp:10.0.2.9:80-cmd:cat", "Bad protocol name"),
             ("guestfwd=tcp:10.0.2.9:80-chardev:none", "chardev 'none' not found"), ("guestfwd=tcp:10.0.2.9:80-frob", "'frob' is not a valid character device"),
-            ("guestfwd=tcp:10.0.2.9:80-tcp:a.example:1", "a number as address"), ("smb=/", "smb", "not part of this build")):
+            ("guestfwd=tcp:10.0.2.9:80-tcp:127.0.0.1", "tcp:HOST:PORT is expected"), ("smb=/", "smb", "not part of this build")):
         refused(["-nic", "user," + option], *reasons)
 
 
