@@ -85,4 +85,20 @@ static int run_any(void)
 	return at >= HANDLERS_AT && at < HANDLERS_AT + 0x1000 ? (int)(at - HANDLERS_AT) / 16 : NO_VECTOR;
 }
 
+/* For tests that make their own machines. */
+static int setup_none(void **state)
+{
+	(void)state;
+	fake_icount = true;
+	return 0;
+}
+
+static int teardown_none(void **state)
+{
+	(void)state;
+	fake_icount = true;
+	forget();
+	return 0;
+}
+
 #endif

@@ -4,27 +4,12 @@
  * registers, flags, RIP, CR2, memory.  Then storms of interrupts, a code cache that is always full, two processors.
  */
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cpu/xlat/xlat.h"
 #include "tests/unit/cpu/compare_engines.h"
-
-static int setup_none(void **state)
-{
-	(void)state;
-	fake_icount = true;
-	return 0;
-}
-
-static int teardown_none(void **state)
-{
-	(void)state;
-	fake_icount = true;
-	forget();
-	return 0;
-}
+#include "tests/unit/cpu/storm.h"
 
 /* --- faults in the middle of instructions ------------------------------------------------------------------------ */
 
@@ -221,28 +206,6 @@ CODE(sums, 64, "movq xmm1, rcx\n pxor xmm0, xmm0\n fldz\n 1: inc rbx\n add [r8],
      "imul r14, rbx, 77\n bswap r14\n dec rcx\n jnz 1b\n fistp qword ptr [r8 + 64]\n 3: hlt\n jmp 3b\n 2: lea r12, [r12 + rbx*2 + 1]\n ret");
 CODE(nmi, 64, "push rax\n lock inc qword ptr [0x5100]\n xor eax, eax\n pop rax\n iretq");
 
-static atomic_bool storm_on;
-
-static void *storm(void *arg)
-{
-	uint64_t seed = 88172645463325252ull;
-	volatile unsigned spin;
-
-	(void)arg;
-	while (atomic_load(&storm_on)) {
-		seed ^= seed << 13;
-		seed ^= seed >> 7;
-		seed ^= seed << 17;
-		if (seed & 3)
-			cpus_msi(m->cpus, 0xfee00000, 0x400);           /* NMI to APIC 0 */
-		else
-			cpu_kick(m->cpu);
-		for (spin = (unsigned)(seed >> 32) % 6000; spin > 0; spin--)
-			;
-	}
-	return NULL;
-}
-
 static void run_sums(unsigned rounds)
 {
 	struct cpu_regs r;
@@ -277,7 +240,6 @@ static void storms_of_interrupts_lose_and_repeat_nothing(void **state)
 	struct cpu_regs calm, wild;
 	uint64_t interrupts = 0;
 	uint8_t data[0x200];
-	pthread_t t;
 	unsigned k;
 
 	(void)state;
@@ -291,8 +253,7 @@ static void storms_of_interrupts_lose_and_repeat_nothing(void **state)
 	fake_machine_free(m);
 	fake_engine = CPU_XLAT;
 	m = fake_machine_new(1, NULL);
-	atomic_store(&storm_on, true);
-	pthread_create(&t, NULL, storm, NULL);
+	storm_begins();
 	for (k = 0; k < 40 && interrupts < ENOUGH; k++) {
 		run_sums(ROUNDS);
 		run_to_halt();
@@ -301,8 +262,7 @@ static void storms_of_interrupts_lose_and_repeat_nothing(void **state)
 		assert_memory_equal(calm.gpr, wild.gpr, sizeof(calm.gpr));
 		assert_memory_equal(data, m->ram + DATA_AT + 0xf00, sizeof(data));
 	}
-	atomic_store(&storm_on, false);
-	pthread_join(t, NULL);
+	storm_ends();
 	print_message("%llu interrupts in %u runs, %llu times out of the middle of translated code\n", (unsigned long long)interrupts, k,
 		      (unsigned long long)m->cpu->x->count.exits[EXIT_ASYNC]);
 	assert_true(interrupts > 20);

@@ -4,13 +4,12 @@
  * flat.  Each program runs on both engines, to its end and cut off in many places, and must leave the same registers,
  * segments and memory; and it must be the translator that ran it.
  */
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cpu/xlat/xlat.h"
 #include "tests/unit/cpu/guest_bench.h"
+#include "tests/unit/cpu/storm.h"
 
 enum { COMPARED = 0x100000, COUNTER = 0x20, ROUNDS = 40, DS_AT = 0x50000, ES_AT = 0x60000, BIG_AT = 0x200000 };
 
@@ -544,28 +543,6 @@ CODE(sums, 16, "1: mov si, 0x100\n inc ebx\n add [si], ebx\n mov eax, [si]\n adc
 CODE(far_add, 16, "add edx, 5\n retf");
 CODE(nmi, 16, "push ax\n lock inc dword ptr cs:[0x100]\n xor ax, ax\n pop ax\n iret");
 
-static atomic_bool storm_on;
-
-static void *storm(void *arg)
-{
-	uint64_t s = 88172645463325252ull;
-	volatile unsigned spin;
-
-	(void)arg;
-	while (atomic_load(&storm_on)) {
-		s ^= s << 13;
-		s ^= s >> 7;
-		s ^= s << 17;
-		if (s & 3)
-			cpus_msi(m->cpus, 0xfee00000, 0x400);           /* NMI to APIC 0 */
-		else
-			cpu_kick(m->cpu);
-		for (spin = (unsigned)(s >> 32) % 6000; spin > 0; spin--)
-			;
-	}
-	return NULL;
-}
-
 static void run_sums(enum cpu_engine e, struct cpu_regs *r, uint8_t *data)
 {
 	unsigned k;
@@ -589,7 +566,6 @@ static void storms_of_interrupts_lose_and_repeat_nothing_in_real_mode(void **sta
 	uint8_t calm_data[0x400], data[0x400];
 	struct cpu_regs calm, wild;
 	uint64_t interrupts = 0;
-	pthread_t t;
 	unsigned k;
 
 	(void)state;
@@ -600,8 +576,7 @@ static void storms_of_interrupts_lose_and_repeat_nothing_in_real_mode(void **sta
 	fake_machine_free(m);
 	fake_engine = CPU_XLAT;
 	m = fake_machine_new(1, NULL);
-	atomic_store(&storm_on, true);
-	pthread_create(&t, NULL, storm, NULL);
+	storm_begins();
 	for (k = 0; k < 20 && interrupts < 300; k++) {
 		put_le32(m->ram + 0x14100, 0);
 		run_sums(CPU_XLAT, &wild, data);
@@ -609,8 +584,7 @@ static void storms_of_interrupts_lose_and_repeat_nothing_in_real_mode(void **sta
 		assert_memory_equal(calm.gpr, wild.gpr, sizeof(calm.gpr));
 		assert_memory_equal(data, calm_data, sizeof(data));
 	}
-	atomic_store(&storm_on, false);
-	pthread_join(t, NULL);
+	storm_ends();
 	print_message("%llu interrupts, %llu times out of the middle of translated code\n", (unsigned long long)interrupts,
 		      (unsigned long long)m->cpu->x->count.exits[EXIT_ASYNC]);
 	assert_true(interrupts > 20);

@@ -13,21 +13,6 @@
 #include "cpu/xlat/xlat.h"
 #include "tests/unit/cpu/compare_engines.h"
 
-static int setup_none(void **state)
-{
-	(void)state;
-	fake_icount = true;
-	return 0;
-}
-
-static int teardown_none(void **state)
-{
-	(void)state;
-	fake_icount = true;
-	forget();
-	return 0;
-}
-
 /* --- budgets ----------------------------------------------------------------------------------------------------- */
 
 CODE(jumps_away, 64, "inc ebx\n jmp .+0x400000-0x10002");

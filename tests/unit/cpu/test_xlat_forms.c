@@ -173,18 +173,13 @@ static void forms_of_32_bit_code_fault_as_on_the_interpreter(void **state)
 	same_faults(forms32, ARRAY_SIZE(forms32), false);
 }
 
-static int teardown_both(void **state)
-{
-	(void)state;
-	forget();
-	return 0;
-}
+#undef TEST
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup_none, teardown_none)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(forms_of_64_bit_code_fault_as_on_the_interpreter, teardown_both),
-		cmocka_unit_test_teardown(forms_of_32_bit_code_fault_as_on_the_interpreter, teardown_both),
+		TEST(forms_of_64_bit_code_fault_as_on_the_interpreter), TEST(forms_of_32_bit_code_fault_as_on_the_interpreter),
 	};
 
 	(void)setup;
