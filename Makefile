@@ -46,7 +46,7 @@ all: $(O)/tenbox $(O)/tenbox-net $(O)/libunet-all.a
 # What translated code calls while the guest's vector registers are live.
 vector_free := cpu/mmu cpu/walk cpu/tlb cpu/cpu cpu/code cpu/sys cpu/msr cpu/fault cpu/task cpu/seg cpu/lapic cpu/xlat/fill cpu/xlat/light cpu/xlat/link \
                $(addprefix cpu/interp/,run port far stack string mov bit alu operand misc shift muldiv branch bcd)
-vector_free += emu/run          # its clock: cpu_ops.now
+vector_free += emu/run base/clock        # their clock: cpu_ops.now
 $(foreach f,$(vector_free),$(eval cflags_$(f).c := -mgeneral-regs-only))
 
 

@@ -5,9 +5,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 
 unsigned log_mask;
 const char *log_name = "tenbox";
@@ -101,14 +101,12 @@ void log_limited(struct log_limit *l, unsigned mask, const char *part, const cha
 {
 	enum { LINES_MAX = 10 };
 	const uint64_t window = 1000000000;
-	struct timespec ts;
 	uint64_t now;
 	va_list ap;
 
 	if (!(log_mask & mask))
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	now = clock_monotonic(NULL);
 	if (now - l->window_ns >= window) {
 		if (l->dropped)
 			fprintf(log_file ? log_file : stderr, "%s: %u more like the last one\n", part, l->dropped);

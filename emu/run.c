@@ -93,14 +93,6 @@ static _Thread_local bool on_loop_thread;       /* or in its place */
 static _Thread_local bool ringing;              /* in a doorbell, */
 static _Thread_local uint64_t rung;             /* which set `until` to 0: what it was */
 
-static uint64_t monotonic(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 uint64_t run_now(void *run)
 {
 	struct run *r = run;
@@ -114,7 +106,7 @@ uint64_t run_now(void *run)
 		return r->skipped + (n << r->cfg.icount_shift);
 	}
 	at = atomic_load_explicit(&r->stopped_at, memory_order_acquire);
-	return at != CLOCK_NEVER ? at : monotonic() - atomic_load_explicit(&r->offset, memory_order_relaxed);
+	return at != CLOCK_NEVER ? at : clock_monotonic(NULL) - atomic_load_explicit(&r->offset, memory_order_relaxed);
 }
 
 /* Whoever sets `until` to 0 calls this. */
@@ -273,7 +265,7 @@ static uint64_t vcpu_deadline(struct run *r)
  */
 static bool answer_bells(struct run *r, uint64_t until)
 {
-	uint64_t began = monotonic(), next;
+	uint64_t began = clock_monotonic(NULL), next;
 	bool enough;
 
 	on_loop_thread = true;
@@ -282,7 +274,7 @@ static bool answer_bells(struct run *r, uint64_t until)
 	next = clock_deadline(r->clock);
 	run_unlock(r);
 	next = earlier(next, clock_deadline(r->loop_clock));
-	if (monotonic() - began <= QUICK) {
+	if (clock_monotonic(NULL) - began <= QUICK) {
 		r->bulk = MAX(r->bulk / 2, BULK_MIN);
 	} else {
 		atomic_store(&r->bulk_until, began + r->bulk);
@@ -307,7 +299,7 @@ static void rang(struct run *r, uint64_t until)
 	bool done = false;
 
 	if (!atomic_load(&r->looking) && !atomic_load(&r->requests) &&
-	    monotonic() >= atomic_load_explicit(&r->bulk_until, memory_order_relaxed) && pthread_mutex_trylock(&r->turn) == 0) {
+	    clock_monotonic(NULL) >= atomic_load_explicit(&r->bulk_until, memory_order_relaxed) && pthread_mutex_trylock(&r->turn) == 0) {
 		done = clock_quick(r->clock) && answer_bells(r, until);
 		pthread_mutex_unlock(&r->turn);
 	}
@@ -521,7 +513,7 @@ static bool look_around(struct vcpu *v, uint32_t seen, uint64_t began)
 				return true;
 			relax();
 		}
-	} while (patience_lasts(&v->patience, monotonic(), end) && atomic_load(&v->deadline) > run_now(v->run));
+	} while (patience_lasts(&v->patience, clock_monotonic(NULL), end) && atomic_load(&v->deadline) > run_now(v->run));
 	return false;
 }
 
@@ -530,7 +522,7 @@ static void halt(struct vcpu *v, bool dead)
 {
 	struct run *r = v->run;
 	uint32_t seen = atomic_load(&v->wake);
-	uint64_t began = monotonic();
+	uint64_t began = clock_monotonic(NULL);
 
 	if (halt_over(v, seen, dead))
 		return;
@@ -552,7 +544,7 @@ static void halt(struct vcpu *v, bool dead)
 		}
 		atomic_fetch_and(&v->wake, ~(uint32_t)WAKE_ASLEEP);
 	}
-	patience_learn(&v->patience, began, monotonic());
+	patience_learn(&v->patience, began, clock_monotonic(NULL));
 }
 
 static void park(struct run *r)
@@ -650,7 +642,7 @@ void run_stop(struct run *r)
 	r->running = false;
 	r->frozen--;
 	if (!r->cfg.icount)
-		atomic_store(&r->stopped_at, monotonic() - atomic_load(&r->offset));
+		atomic_store(&r->stopped_at, clock_monotonic(NULL) - atomic_load(&r->offset));
 }
 
 void run_cont(struct run *r)
@@ -658,7 +650,7 @@ void run_cont(struct run *r)
 	if (r->running)
 		return;
 	if (!r->cfg.icount) {
-		atomic_store(&r->offset, monotonic() - atomic_load(&r->stopped_at));
+		atomic_store(&r->offset, clock_monotonic(NULL) - atomic_load(&r->stopped_at));
 		atomic_store(&r->stopped_at, CLOCK_NEVER);
 	}
 	r->running = true;
@@ -708,25 +700,16 @@ static void handle_requests(struct run *r)
 /* Kick the processors whose timers are due; returns the first deadline of the others. */
 static uint64_t vcpu_deadlines(struct run *r, uint64_t now)
 {
-	uint64_t first = CLOCK_NEVER;
-
 	for (unsigned i = 0; i < r->count; i++) {
 		struct vcpu *v = &r->vcpus[i];
 		uint64_t d = atomic_load(&v->deadline);
 
-		if (d == CLOCK_NEVER)
-			continue;
-		if (d <= now) {
-			if (atomic_compare_exchange_strong(&v->deadline, &d, CLOCK_NEVER)) {
-				cpu_kick(v->cpu);
-				wake_vcpu(v);
-			}
-			continue;
+		if (d != CLOCK_NEVER && d <= now && atomic_compare_exchange_strong(&v->deadline, &d, CLOCK_NEVER)) {
+			cpu_kick(v->cpu);
+			wake_vcpu(v);
 		}
-		if (d < first)
-			first = d;
 	}
-	return first;
+	return vcpu_deadline(r);
 }
 
 /*
@@ -764,7 +747,7 @@ static bool loop_looks(struct run *r, uint64_t began, uint64_t end)
 			over = atomic_load_explicit(&r->until, memory_order_acquire) == 0;
 			relax();
 		}
-	} while (!over && patience_lasts(&r->patience, monotonic(), end));
+	} while (!over && patience_lasts(&r->patience, clock_monotonic(NULL), end));
 	atomic_store(&r->looking, false);
 	/* who made it 0 while we looked did not wake us */
 	return over || atomic_load(&r->until) == 0;
@@ -773,18 +756,18 @@ static bool loop_looks(struct run *r, uint64_t began, uint64_t end)
 /* Wait for descriptors, for `until` to become 0, or for some time; `until` is 0 then. */
 static void wait_threaded(struct run *r, uint64_t ns)
 {
-	uint64_t began = monotonic();
+	uint64_t began = clock_monotonic(NULL);
 
 	if (!ns) {
 		loop_wait(r->loop, 0);
 	} else {
-		if (!r->patience.ns || !loop_looks(r, began, began + (ns < r->patience.ns ? ns : r->patience.ns))) {
+		if (!r->patience.ns || !loop_looks(r, began, began + earlier(ns, r->patience.ns))) {
 			pthread_mutex_unlock(&r->turn);
 			loop_sleep(r->loop, ns);
 			pthread_mutex_lock(&r->turn);
 			loop_wait(r->loop, 0);
 		}
-		patience_learn(&r->patience, began, monotonic());
+		patience_learn(&r->patience, began, clock_monotonic(NULL));
 	}
 	atomic_store(&r->until, 0);
 	loop_dispatch(r->loop);
@@ -849,7 +832,7 @@ static bool icount_slice(struct run *r)
 /* Nobody has anything to do before `next`: wait for it, or step over. */
 static void icount_idle(struct run *r, uint64_t next)
 {
-	uint64_t now = run_now(r), began = monotonic(), passed;
+	uint64_t now = run_now(r), began = clock_monotonic(NULL), passed;
 	int events;
 
 	if (next == CLOCK_NEVER) {
@@ -861,7 +844,7 @@ static void icount_idle(struct run *r, uint64_t next)
 		return;
 	}
 	events = loop_poll(r->loop, r->cfg.icount_sleep ? next - now : 0);
-	passed = monotonic() - began;
+	passed = clock_monotonic(NULL) - began;
 	r->skipped += events == 0 || passed > next - now ? next - now : passed;
 }
 

@@ -4,16 +4,6 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-
-static uint64_t now(void *owner)
-{
-	struct timespec ts;
-
-	(void)owner;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 static int setup_with(void **state, unsigned accepts)
 {
@@ -23,7 +13,7 @@ static int setup_with(void **state, unsigned accepts)
 	uint8_t buf[64];
 
 	assert(n);
-	n->clock = clock_new(&(struct clock_config){ .now = now });
+	n->clock = clock_new(&(struct clock_config){ .now = clock_monotonic });
 	n->loop = loop_new();
 	unet_config_defaults(&c);
 	c.clock = n->clock;
